@@ -1,0 +1,3 @@
+from freerecall.cli import main
+
+main()

@@ -1,0 +1,73 @@
+"""Settings from the environment, prefix FREERECALL_."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from freerecall.errors import SettingsError
+from freerecall.grades import GraderMode
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`data` is the folder of the database; `model` empty means no language model."""
+
+    data: Path
+    model: str = ""
+    api_base: str = ""
+    api_key: str = ""
+    grader: GraderMode = GraderMode.EMBEDDED
+    budget_usd: float | None = None
+    token: str = ""
+
+    @property
+    def database(self) -> Path:
+        return self.data / "freerecall.db"
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings.
+
+    With a model and no FREERECALL_GRADER the grader is hybrid; without a model, embedded.
+    Raises SettingsError naming the variable whose value is unusable.
+    """
+
+    def get(name: str) -> str:
+        return environ.get(f"FREERECALL_{name}", "").strip()
+
+    model = get("MODEL")
+    return Settings(
+        data=Path(get("DATA") or platformdirs.user_data_path("freerecall")).expanduser(),
+        model=model,
+        api_base=get("API_BASE"),
+        api_key=get("API_KEY"),
+        grader=grader_mode(get("GRADER"), model),
+        budget_usd=_budget(get("BUDGET_USD")),
+        token=get("TOKEN"),
+    )
+
+
+def grader_mode(value: str, model: str) -> GraderMode:
+    """Return the mode that `value` names, or the default for this `model`."""
+    if not value:
+        return GraderMode.HYBRID if model else GraderMode.EMBEDDED
+    try:
+        return GraderMode(value)
+    except ValueError:
+        allowed = ", ".join(GraderMode)
+        raise SettingsError(f"FREERECALL_GRADER is {value!r}; it must be one of {allowed}") from None
+
+
+def _budget(value: str) -> float | None:
+    if not value:
+        return None
+    try:
+        budget = float(value)
+    except ValueError:
+        budget = -1.0
+    if not 0 <= budget < float("inf"):
+        raise SettingsError(f"FREERECALL_BUDGET_USD is {value!r}; it must be an amount such as 2.50")
+    return budget
