@@ -1,0 +1,70 @@
+# Everything runs in .venv, made here from pinned, hashed requirements.
+# Needs only Python 3.11 or newer with its venv module; PYTHON=python3.12 picks another.
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+INSTALL := $(PIP) install --quiet
+LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
+	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
+
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.DEFAULT_GOAL := serve
+.PHONY: serve test lint format bench eval lock llm browser-deps clean
+
+serve: $(VENV)/.service ## start the service: make serve ARGS="--port 9000"
+	@$(BIN)/freerecall $(ARGS)
+
+test: $(VENV)/.dev ## run the tests: make test ARGS="-k cli"
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+format: $(VENV)/.dev
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m bench $(ARGS)
+
+eval: $(VENV)/.dev
+	@$(BIN)/python -m evals $(ARGS)
+
+llm: $(VENV)/.dev ## add a llama.cpp server, for the tests against a real local model
+	@$(INSTALL) --require-hashes --requirement requirements/llm.txt
+
+browser-deps: ## the Chromium that the browser tests drive (Debian and its kin)
+	@if command -v chromium >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
+	else echo "chromium is missing: install it with your package manager" >&2; exit 1; fi
+
+lock: $(VENV)/.dev ## refresh the pins in requirements/
+	$(LOCK) --upgrade pyproject.toml --group build --output-file requirements/service.txt
+	$(LOCK) --upgrade pyproject.toml --group dev --constraint requirements/service.txt \
+		--output-file requirements/dev.txt
+	echo xllamacpp | $(LOCK) --upgrade - --output-file requirements/llm.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("freerecall needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12")'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.service: requirements/service.txt pyproject.toml | $(VENV)/.made
+	@echo "Installing freerecall into $(VENV) (once, about a minute) …"
+	@$(INSTALL) --require-hashes --requirement requirements/service.txt
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.service
+	@echo "Installing the development tools into $(VENV) (once) …"
+	@$(INSTALL) --require-hashes --requirement requirements/dev.txt
+	@touch $@
