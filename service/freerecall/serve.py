@@ -1,0 +1,73 @@
+"""Start the service on one address and stop it cleanly."""
+
+import ipaddress
+import signal
+import socket
+import sys
+
+import uvicorn
+
+from freerecall.errors import FreerecallError, SettingsError
+from freerecall.settings import Settings
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens once it does."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            print(f"freerecall is at {_address(listener)} (Ctrl-C stops it)", file=sys.stderr, flush=True)
+
+
+def serve(settings: Settings, host: str, port: int) -> None:
+    """Serve until SIGINT or SIGTERM, then finish what is under way and return or exit with 0.
+
+    `port` 0 takes any free one. Raises SettingsError where others could reach the service
+    and no token protects it, FreerecallError where the address cannot be had.
+    """
+    if not (settings.token or is_loopback(host)):
+        raise SettingsError(
+            f"FREERECALL_TOKEN is not set, and --host {host or repr(host)} lets other machines in:"
+            " set it to a secret of your choice, or use --host 127.0.0.1"
+        )
+    listener = _listen(host, port)
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, lambda *_: sys.exit(0))
+
+    from freerecall.api.app import create_app  # after the socket: a taken port is told at once
+
+    config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False)
+    _Server(config).run(sockets=[listener])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(socket.SOMAXCONN)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise FreerecallError(
+            f"cannot listen on {host} port {port}: {reason}; choose another with --port or --host"
+        ) from error
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,27 @@
+"""Every test gets its own data folder, and settings of its own choosing only."""
+
+import os
+import platform
+import sqlite3
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+LIBRARIES = ("fastapi", "fsrs", "litellm", "openai", "rapidfuzz", "sqlite-utils", "uvicorn", "wordllama")
+FOREIGN = ("OPENAI_", "ANTHROPIC_", "GEMINI_", "GOOGLE_", "AZURE_", "MISTRAL_", "GROQ_", "OPENROUTER_", "LITELLM_")
+KEPT = ("FREERECALL_GOLD",)
+
+
+@pytest.fixture(autouse=True)
+def isolated_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Point FREERECALL_DATA at a new folder and drop every other setting and provider's key."""
+    for name in os.environ:
+        if name.startswith(("FREERECALL_", *FOREIGN)) and name not in KEPT:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("FREERECALL_DATA", str(tmp_path / "data"))
+
+
+def pytest_report_header() -> str:
+    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    return f"python {platform.python_version()}, sqlite {sqlite3.sqlite_version}, {libraries}"
