@@ -37,7 +37,9 @@ def serve(settings: Settings, host: str, port: int) -> None:
 
     from freerecall.api.app import create_app  # after the socket: a taken port is told at once
 
-    config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False)
+    config = uvicorn.Config(
+        create_app(settings), log_level="warning", access_log=False, timeout_graceful_shutdown=10
+    )
     _Server(config).run(sockets=[listener])
 
 

@@ -1,0 +1,177 @@
+"""Practice in the terminal: a question, a typed answer, its evidence, the next card."""
+
+import asyncio
+import contextlib
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from rich.console import Console
+from rich.text import Text
+
+from freerecall import practice
+from freerecall.cards import Card, Kind
+from freerecall.grades import RATING_NAMES, RATINGS, Evidence, GraderMode, Verdict
+from freerecall.llm import LLM
+from freerecall.practice import AnswerResult
+from freerecall.store import Store
+
+MARKS = {
+    Verdict.COVERED: ("✓", "green"),
+    Verdict.PARTIAL: ("◐", "yellow"),
+    Verdict.MISSING: ("✗", "red"),
+    Verdict.CONTRADICTED: ("⚠", "bold red"),
+}
+RATING_STYLES = {1: "bold red", 2: "red", 3: "yellow", 4: "green", 5: "bold green"}
+HINTS = {
+    Kind.DEFINITION: "",
+    Kind.LIST: "a list, in any order",
+    Kind.ORDERED_LIST: "a list, in order",
+    Kind.TRUE_FALSE: "true or false, and why",
+    Kind.CLOZE: "fill in the blanks",
+}
+LLM_DEADLINE_S = 20.0
+
+
+class _QuitError(Exception):
+    """The learner has had enough."""
+
+
+def study(store: Store, deck_id: str | None, *, mode: GraderMode, llm: LLM | None) -> None:
+    """Ask what is due, then what is new, until nothing is left or the learner quits.
+
+    Reads standard input and writes standard output, on a terminal or not.
+    """
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401  (line editing for input())
+    console = Console(highlight=False, emoji=False, markup=False)
+    # One event loop for the whole sitting: the model's connections belong to it.
+    with asyncio.Runner() as runner, contextlib.suppress(_QuitError, EOFError):
+        while (upcoming := practice.next_card(store, deck_id, now=_now())).card is not None:
+            _show(console, Text(f"\n{upcoming.due} due · {upcoming.new} new", style="dim"))
+            _ask(console, runner, store, upcoming.card, mode, llm)
+        if upcoming.next_due is None:
+            _show(console, Text("There is no card to practise. Add a deck: freerecall import FILE"))
+        else:
+            _show(
+                console,
+                Text(f"\nNothing more is due. The next card comes {until(upcoming.next_due, _now())}."),
+            )
+
+
+def _ask(
+    console: Console, runner: asyncio.Runner, store: Store, card: Card, mode: GraderMode, llm: LLM | None
+) -> None:
+    hint = "; ".join(part for part in (HINTS[card.kind], "end with an empty line") if part)
+    _show(console, Text(plain(card.question), style="bold"))
+    _show(console, Text(f"({hint})", style="dim"))
+    started = time.monotonic()
+    answer = _read_answer()
+    result = practice.submit(
+        store,
+        card_id=card.id,
+        answer=answer,
+        client_answer_id=str(uuid.uuid4()),
+        elapsed_ms=round((time.monotonic() - started) * 1000),
+        mode=mode,
+        now=_now(),
+    )
+    _show_result(console, result)
+    if result.pending and llm is not None:
+        _show(console, Text("Asking the model for a second look …", style="dim"))
+        settling = practice.settle(store, result.answer_id, llm, mode, deadline_s=LLM_DEADLINE_S, now=_now())
+        result = runner.run(settling)
+        if result.grade.provisional:
+            _show(console, Text("No word from the model; the grade above stands for now.", style="dim"))
+        else:
+            _show_result(console, result)
+    _show_card_back(console, result)
+    _choose(console, store, result)
+
+
+def _read_answer() -> str:
+    """Read lines up to an empty one, or to the end of the input once there are some."""
+    lines: list[str] = []
+    while True:
+        try:
+            line = input("> ")
+        except EOFError:
+            if not lines:
+                raise
+            return "\n".join(lines)
+        if not line.strip():
+            return "\n".join(lines)
+        lines.append(line)
+
+
+def _choose(console: Console, store: Store, result: AnswerResult) -> None:
+    while True:
+        choice = input("Enter: next card · 1-5: rate it yourself · q: quit ").strip().lower()
+        if choice == "":
+            return
+        if choice in ("q", "quit"):
+            raise _QuitError
+        if choice in {str(rating) for rating in RATINGS}:
+            result = practice.override(store, result.answer_id, int(choice), now=_now())
+            _show(console, Text.assemble("Yours: ", *_rating(result), f" · next {until(result.due, _now())}"))
+
+
+def _show_result(console: Console, result: AnswerResult) -> None:
+    grade = result.grade
+    line = Text.assemble("\n", *_rating(result))
+    line.append(f" · score {grade.score:.2f} · confidence {grade.confidence:.2f}", style="dim")
+    if grade.provisional:
+        line.append(" · provisional", style="dim yellow")
+    _show(console, line)
+    for evidence in grade.evidence:
+        _show(console, _evidence(evidence))
+    if grade.feedback:
+        _show(console, Text(plain(grade.feedback)))
+
+
+def _show_card_back(console: Console, result: AnswerResult) -> None:
+    _show(console, Text.assemble(("Reference: ", "dim"), plain(result.card.reference)))
+    if result.card.footnote:
+        _show(console, Text.assemble(("Note: ", "dim"), plain(result.card.footnote)))
+    _show(console, Text.assemble(("Next: ", "dim"), until(result.due, _now())))
+
+
+def _rating(result: AnswerResult) -> list[tuple[str, str]]:
+    return [(f"{result.rating}/5 {RATING_NAMES[result.rating]}", RATING_STYLES[result.rating])]
+
+
+def _evidence(evidence: Evidence) -> Text:
+    mark, style = MARKS[evidence.verdict]
+    line = Text.assemble("  ", (mark, style), " ", plain(evidence.point))
+    if evidence.quote:
+        line.append(f"  “{plain(evidence.quote)}”", style="italic dim")
+    return line
+
+
+def _show(console: Console, text: Text) -> None:
+    console.print(text, soft_wrap=not console.is_terminal)
+
+
+def plain(text: str) -> str:
+    """Return `text` without control characters: a deck must not steer the terminal."""
+    return "".join(char if char in "\n\t" or char.isprintable() else "\ufffd" for char in text)
+
+
+def until(due: datetime, now: datetime) -> str:
+    """Say in words when `due` comes: "now", "in 10 minutes", "in 3 days"."""
+    left = due - now
+    if left < timedelta(seconds=30):
+        return "now"
+    for unit, length in (
+        ("day", timedelta(days=1)),
+        ("hour", timedelta(hours=1)),
+        ("minute", timedelta(minutes=1)),
+    ):
+        if left >= length * 0.95:
+            count = max(1, round(left / length))
+            return f"in {count} {unit}{'' if count == 1 else 's'}"
+    return "in a minute"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
