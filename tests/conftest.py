@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 LIBRARIES = ("fastapi", "fsrs", "litellm", "openai", "rapidfuzz", "sqlite-utils", "uvicorn", "wordllama")
-FOREIGN = ("OPENAI_", "ANTHROPIC_", "GEMINI_", "GOOGLE_", "AZURE_", "MISTRAL_", "GROQ_", "OPENROUTER_", "LITELLM_")
+FOREIGN = (
+    "OPENAI_",
+    "ANTHROPIC_",
+    "GEMINI_",
+    "GOOGLE_",
+    "AZURE_",
+    "MISTRAL_",
+    "GROQ_",
+    "OPENROUTER_",
+    "LITELLM_",
+)
 KEPT = ("FREERECALL_GOLD",)
 
 

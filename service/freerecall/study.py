@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+import unicodedata
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -154,7 +155,10 @@ def _show(console: Console, text: Text) -> None:
 
 def plain(text: str) -> str:
     """Return `text` without control characters: a deck must not steer the terminal."""
-    return "".join(char if char in "\n\t" or char.isprintable() else "\ufffd" for char in text)
+    return "".join(
+        "\ufffd" if unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t" else char
+        for char in text
+    )
 
 
 def until(due: datetime, now: datetime) -> str:
