@@ -1,0 +1,374 @@
+"""The only door to a language model.
+
+Which client speaks to it follows from the model's name:
+
+- `name` or `openai/name`: the `openai` client, at `api_base` (any OpenAI-compatible server) or at OpenAI;
+- `provider/name` (`anthropic/…`, `ollama/…`): LiteLLM, at `api_base` if given;
+- `litellm/provider/name`: LiteLLM, whatever the provider;
+- any other name with a slash, with `api_base`: the `openai` client, under that whole name.
+
+Both are imported at the first call, never before.
+"""
+
+import asyncio
+import json
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+from freerecall.errors import BudgetExceededError, LLMReplyError, LLMUnavailableError, SettingsError
+from freerecall.llm_cache import Cache, FileCache, cache_key
+from freerecall.llm_prices import Price, is_local, price_of
+from freerecall.llm_wire import (
+    Call,
+    Request,
+    excerpt,
+    litellm_call,
+    openai_call,
+    openai_client,
+    refusal,
+    retry_after,
+    route,
+    translate,
+    without,
+)
+from freerecall.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Message = Mapping[str, str]
+
+MAX_TEXT = 50_000
+"""Characters of a reply's text; a longer one is refused."""
+
+_TOP_LOGPROBS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token of the reply, its natural log-probability, and the likeliest tokens in its place."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the model said, and what that took (US dollars, ms).
+
+    A cached reply costs nothing and counts no tokens. With `price_known` False the model is on no
+    price list, and `cost_usd` is 0 for want of better.
+    """
+
+    text: str
+    model: str
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float = 0.0
+    latency_ms: float = 0.0
+    cached: bool = False
+    price_known: bool = True
+    logprobs: tuple[TokenLogprob, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process has used. `unpriced` counts the calls whose cost is unknown."""
+
+    calls: int = 0
+    cache_hits: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float = 0.0
+    unpriced: int = 0
+
+
+@dataclass
+class _Connection:
+    """What belongs to one event loop."""
+
+    slots: asyncio.Semaphore
+    opening: asyncio.Lock
+    call: Call | None = None
+    client: Any = None
+
+
+class LLM:
+    """A language model behind a deadline, retries, a concurrency limit, a budget and a cache.
+
+    `budget_usd` caps `spent_usd` (already spent) plus what this process spends: no call starts once
+    it is reached, calls under way are finished. `price` overrides the price list. `retries` is the
+    number of further attempts, `retry_delay_s` the pause before the first; it doubles each time.
+    May be used from several threads and event loops.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        api_base: str = "",
+        api_key: str = "",
+        *,
+        budget_usd: float | None = None,
+        spent_usd: float = 0.0,
+        price: Price | None = None,
+        concurrency: int = 4,
+        cache: Cache | None = None,
+        retries: int = 2,
+        retry_delay_s: float = 0.25,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        self.model = model
+        self.api_base = api_base
+        self._api_key = api_key
+        self._budget_usd = budget_usd
+        self._price = price
+        self._concurrency = concurrency
+        self._cache = cache
+        self._retries = retries
+        self._retry_delay_s = retry_delay_s
+        self._sampling = {"temperature": temperature, "seed": seed}
+        self._litellm, self._name = route(model, api_base)
+        self._where = _where(model, api_base)
+        self._lock = threading.Lock()
+        self._usage = Usage(cost_usd=spent_usd)
+        self._connections: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connection] = WeakKeyDictionary()
+        self._refused: frozenset[str] = frozenset()
+
+    @property
+    def usage(self) -> Usage:
+        """What was used so far, `spent_usd` included."""
+        return self._usage
+
+    async def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        schema: Mapping[str, Any] | None = None,
+        deadline_s: float = 20.0,
+        max_tokens: int = 400,
+        logprobs: bool = False,
+        check: Callable[[str], object] | None = None,
+    ) -> Reply:
+        """Return the model's reply to `messages` within `deadline_s` seconds, retries included.
+
+        `schema` is the JSON Schema the text must follow; a server that cannot enforce it is asked for
+        JSON, then for plain text. `check` raises LLMReplyError for a text that is of no use: such a
+        reply is not cached. Raises LLMUnavailableError, LLMReplyError, BudgetExceededError, or LLMError
+        for anything that only another setting can mend.
+        """
+        started = time.perf_counter()
+        request: Request = {
+            "model": self._name,
+            "messages": [dict(message) for message in messages],
+            "max_tokens": max_tokens,
+            **self._sampling,
+        }
+        if schema is not None:
+            spec = {"name": "reply", "strict": True, "schema": schema}
+            request["response_format"] = {"type": "json_schema", "json_schema": spec}
+        if logprobs:
+            request |= {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
+        key = cache_key(request=request, api_base=self.api_base, litellm=self._litellm)
+        try:
+            async with asyncio.timeout(deadline_s):
+                if (hit := await self._from_cache(key, check)) is not None:
+                    self._count(cache_hits=1)
+                    return replace(hit, latency_ms=_since(started))
+                ends = time.monotonic() + deadline_s
+                reply = await self._attempts(request, ends)
+        except TimeoutError:
+            raise LLMUnavailableError(f"{self._where} did not reply within {deadline_s:g} s") from None
+        reply = replace(reply, latency_ms=_since(started))
+        if check is not None:
+            check(reply.text)
+        if self._cache is not None:
+            await asyncio.to_thread(self._cache.set, key, json.dumps(asdict(reply)))
+        return reply
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
+        connection = self._connections.pop(asyncio.get_running_loop(), None)
+        if connection is not None and connection.client is not None:
+            await connection.client.close()
+
+    async def _attempts(self, request: Request, ends: float) -> Reply:
+        """Ask until there is a reply, the attempts are used up, or a pause would outlast the deadline."""
+        failures = 0
+        while True:
+            self._check_budget()
+            try:
+                return await self._ask(request, ends)
+            except LLMUnavailableError as error:
+                failures += 1
+                pause = retry_after(error.__cause__)
+                if pause is None:
+                    pause = self._retry_delay_s * 2 ** (failures - 1) * random.uniform(0.75, 1.25)  # noqa: S311
+                if failures > self._retries or time.monotonic() + pause >= ends:
+                    raise
+            await asyncio.sleep(pause)
+
+    async def _ask(self, request: Request, ends: float) -> Reply:
+        """Ask once; what the server refuses of the request is left out and not sent again."""
+        connection = self._connection()
+        async with connection.opening:
+            call = connection.call = connection.call or await self._open(connection)
+        refused = self._refused
+        while True:
+            sent = without(request, refused)
+            try:
+                async with connection.slots:
+                    data = await call(sent, max(ends - time.monotonic(), 0.001))
+            except Exception as error:
+                if (more := refusal(error, sent)) is None:
+                    raise translate(error, self._where, self._api_key) from error
+                refused |= {more}
+            else:
+                self._refused |= refused
+                return await self._read(data, request)
+
+    def _connection(self) -> _Connection:
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if loop not in self._connections:
+                self._connections[loop] = _Connection(asyncio.Semaphore(self._concurrency), asyncio.Lock())
+            return self._connections[loop]
+
+    async def _open(self, connection: _Connection) -> Call:
+        if self._litellm:
+            return await litellm_call(self.api_base, self._api_key)
+        connection.client = await openai_client(self.api_base, self._api_key)
+        return openai_call(connection.client)
+
+    async def _read(self, data: object, request: Request) -> Reply:
+        """Turn a chat completion, of which nothing is sure, into a Reply, and count it."""
+        text = _at(data, "choices", 0, "message", "content")
+        tokens = [_at(data, "usage", name) for name in ("prompt_tokens", "completion_tokens")]
+        guesses = [len(str(request["messages"])) // 4, len(text) // 4 if isinstance(text, str) else 0]
+        tokens_in, tokens_out = (
+            said if isinstance(said, int) and said >= 0 else guess
+            for said, guess in zip(tokens, guesses, strict=True)
+        )
+        price = self._price or await asyncio.to_thread(price_of, self.model, self.api_base)
+        cost = price.cost(tokens_in, tokens_out) if price else 0.0
+        if price is None and self._budget_usd is not None and not self._usage.unpriced:
+            log.warning("%s is on no price list: its calls do not count towards the budget", self.model)
+        unpriced = price is None
+        self._count(calls=1, tokens_in=tokens_in, tokens_out=tokens_out, cost_usd=cost, unpriced=unpriced)
+        if not isinstance(text, str) or not text.strip():
+            why = _at(data, "choices", 0, "finish_reason") or "no text"
+            raise LLMReplyError(f"{self._where} sent an empty reply ({excerpt(str(why))})")
+        if len(text) > MAX_TEXT:
+            raise LLMReplyError(f"{self._where} sent {len(text)} characters; at most {MAX_TEXT} are read")
+        return Reply(
+            text=text,
+            model=self.model,
+            tokens_in=tokens_in,
+            tokens_out=tokens_out,
+            cost_usd=cost,
+            price_known=price is not None,
+            logprobs=_read_logprobs(_at(data, "choices", 0, "logprobs", "content")),
+        )
+
+    async def _from_cache(self, key: str, check: Callable[[str], object] | None) -> Reply | None:
+        if self._cache is None:
+            return None
+        kept = await asyncio.to_thread(self._cache.get, key)
+        try:
+            row = json.loads(kept or "")
+            logprobs = row.pop("logprobs")
+            if logprobs is not None:
+                logprobs = tuple(
+                    TokenLogprob(one["token"], one["logprob"], tuple((t, p) for t, p in one["top"]))
+                    for one in logprobs
+                )
+            free = {"tokens_in": 0, "tokens_out": 0, "cost_usd": 0.0, "cached": True}
+            reply = Reply(**{**row, **free}, logprobs=logprobs)
+            if check is not None:
+                check(reply.text)
+        except (ValueError, TypeError, KeyError, AttributeError, LLMReplyError):
+            return None
+        return reply
+
+    def _check_budget(self) -> None:
+        if self._budget_usd is None or self._usage.cost_usd < self._budget_usd:
+            return
+        if self._price is None and is_local(self.api_base) and not self._usage.cost_usd:
+            return
+        raise BudgetExceededError(
+            f"the budget of ${self._budget_usd:.2f} is spent: raise FREERECALL_BUDGET_USD to ask again"
+        )
+
+    def _count(self, **more: float) -> None:
+        with self._lock:
+            now = asdict(self._usage)
+            self._usage = Usage(**{name: value + more.get(name, 0) for name, value in now.items()})
+
+
+def from_settings(settings: Settings) -> LLM | None:
+    """Return the model that `settings` name, its replies cached beside the database; None without a model."""
+    if not settings.model:
+        return None
+    return LLM(
+        settings.model,
+        settings.api_base,
+        settings.api_key,
+        budget_usd=settings.budget_usd,
+        cache=FileCache(settings.data / "llm-cache.db"),
+    )
+
+
+def _at(data: object, *path: str | int) -> Any:
+    """Return what lies at `path` in decoded JSON, or None."""
+    for step in path:
+        if isinstance(data, dict) and isinstance(step, str):
+            data = data.get(step)
+        elif isinstance(data, list) and isinstance(step, int) and len(data) > step:
+            data = data[step]
+        else:
+            return None
+    return data
+
+
+def _read_logprobs(rows: object) -> tuple[TokenLogprob, ...] | None:
+    if not isinstance(rows, list) or not rows:
+        return None
+
+    def pair(row: object) -> tuple[str, float]:
+        token, logprob = _at(row, "token"), _at(row, "logprob")
+        if not isinstance(token, str) or not isinstance(logprob, int | float):
+            raise TypeError
+        return token, float(logprob)
+
+    try:
+        return tuple(
+            TokenLogprob(*pair(row), tuple(pair(other) for other in _at(row, "top_logprobs") or ()))
+            for row in rows
+        )
+    except TypeError:
+        return None
+
+
+def _where(model: str, api_base: str) -> str:
+    """Name the model and its server, without any credentials in the address."""
+    if not api_base:
+        return model
+    parts = urlsplit(api_base)
+    try:
+        host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
+    except ValueError:
+        host = None
+    if parts.scheme not in ("http", "https") or not host:
+        raise SettingsError("FREERECALL_API_BASE must be an address such as http://127.0.0.1:8088/v1")
+    return f"{model} at {host}"
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
