@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from terminal import Terminal
+
 LIBRARIES = ("fastapi", "fsrs", "litellm", "openai", "rapidfuzz", "sqlite-utils", "uvicorn", "wordllama")
 FOREIGN = (
     "OPENAI_",
@@ -35,3 +37,9 @@ def isolated_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def pytest_report_header() -> str:
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     return f"python {platform.python_version()}, sqlite {sqlite3.sqlite_version}, {libraries}"
+
+
+@pytest.fixture
+def freerecall(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    """The command line: `freerecall("decks")`."""
+    return Terminal(monkeypatch, capsys)

@@ -156,6 +156,8 @@ def import_command(
     }
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     typer.echo(f"{result.deck.id}: {result.deck.title}: {len(result.deck.cards)} cards ({told})")
+    for note in result.notes:
+        typer.echo(note)
     for skipped in result.skipped:
         typer.echo(f"skipped card {skipped.number} (line {skipped.line}): {skipped.reason}")
 
