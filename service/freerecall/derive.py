@@ -44,21 +44,25 @@ _ORDERED_NOUN = re.compile(
     r"\b(?:steps|stages|phases|order|sequence|cycle|lifecycle|workflow|procedure|process|timeline|chronology)\b",
     re.IGNORECASE,
 )
-_LEADING_CLAUSE = re.compile(r"^(?:in|during|for|within|at|on|after|before|according to)\b[^,]*,\s*", re.IGNORECASE)
-_PREPOSITION = re.compile(
-    r"\b(?:of|in|for|to|during|about|with|within|regarding|from|at|on|after|before|by|between)\b", re.IGNORECASE
+_LEADING_CLAUSE = re.compile(
+    r"^(?:in|during|for|within|at|on|after|before|according to)\b[^,]*,\s*", re.IGNORECASE
 )
-_COUNTS = ("true", "yes", "correct")
+_PREPOSITION = re.compile(
+    r"\b(?:of|in|for|to|during|about|with|within|regarding|from|at|on|after|before|by|between)\b",
+    re.IGNORECASE,
+)
+_AFFIRMATIVE = ("true", "yes", "correct")
 _ACCEPT = {
     True: ("True", "Yes", "Correct", "Right", "T", "It is true", "That is correct"),
     False: ("False", "No", "Not true", "Incorrect", "Wrong", "Untrue", "Not correct", "F", "It is false"),
 }
-_SHARED_VERBS = frozenset(
-    "add adjust analyse analyze apply assess automate build catch check clean collect combine compare control"
-    " correct create define deliver deploy detect document evaluate explore find fix gather handle identify"
-    " improve increase keep load manage measure merge monitor operate plan predict prepare prevent provide"
-    " reduce release remove repair replace run save serve split store test track train transform update use"
-    " validate watch".split()
+_SHARED_VERB = re.compile(
+    r"(?:add|adjust|analy[sz]e|apply|assess|automate|build|catch|check|clean|collect|combine|compare|control"
+    r"|correct|create|define|deliver|deploy|detect|document|evaluate|explore|find|fix|gather|handle|identify"
+    r"|improve|increase|keep|load|manage|measure|merge|monitor|operate|plan|predict|prepare|prevent|provide"
+    r"|reduce|release|remove|repair|replace|run|save|serve|split|store|test|track|train|transform|update|use"
+    r"|validate|watch)\b",
+    re.IGNORECASE,
 )
 _NOT_A_LISTED_THING = re.compile(
     r"\b(?:how|what|why|where|when|who|which|that|because|if|while|although|but|so|is|are|was|were|will|would"
@@ -123,20 +127,20 @@ def list_items(reference: str) -> tuple[str, ...]:
 
 def split_list(reference: str) -> tuple[str, tuple[str, ...]]:
     """Return (introduction, items); ("", ()) where `reference` is not laid out as a list."""
-    lines = [line for line in reference.splitlines() if line.strip()]
+    lines = [line.strip() for line in reference.splitlines() if line.strip()]
     first = next((i for i, line in enumerate(lines) if _BULLET_LINE.match(line)), None)
-    if first is not None and (first == 0 or lines[first - 1].rstrip().endswith(":") or first + 1 < len(lines)):
+    if first is not None and (first == 0 or lines[first - 1].endswith(":") or first + 1 < len(lines)):
         items = _bulleted(lines[first:])
         if len(items) > 1 or not _NUMBERED_LINE.match(lines[first]):
-            return " ".join(line.strip() for line in lines[:first]), tuple(items)
+            return " ".join(lines[:first]), tuple(items)
     if len(lines) == 1:
-        intro, items = _inline_list(lines[0].strip())
+        intro, items = _inline_list(lines[0])
         return intro, tuple(items)
-    bare = [line.strip() for line in lines]
-    wrapped_prose = any(line[0].islower() != bare[0][0].islower() for line in bare[1:])
-    if len(bare) >= 2 and not wrapped_prose and all(len(line.split()) <= 12 and line[-1] not in ".!?,;" for line in bare):
-        intro = bare.pop(0) if bare[0].endswith(":") else ""
-        return intro, tuple(bare)
+    wrapped_prose = any(lines[0][0].isupper() and line[0].islower() for line in lines[1:])
+    short = all(len(line.split()) <= 12 and line[-1] not in ".!?,;" for line in lines)
+    if len(lines) >= 2 and short and not wrapped_prose:
+        intro = lines.pop(0) if lines[0].endswith(":") else ""
+        return intro, tuple(lines)
     return "", ()
 
 
@@ -144,9 +148,9 @@ def _bulleted(lines: list[str]) -> list[str]:
     items: list[str] = []
     for line in lines:
         if _BULLET_LINE.match(line):
-            items += _inline_list(line.strip())[1] or [_BULLET_LINE.sub("", line).strip()]
+            items += _inline_list(line)[1] or [_BULLET_LINE.sub("", line).strip()]
         else:
-            items[-1] = f"{items[-1]} {line.strip()}"
+            items[-1] = f"{items[-1]} {line}"
     return [item for item in items if item]
 
 
@@ -173,7 +177,7 @@ def _is_ordered(question: str, items: tuple[str, ...]) -> bool:
         r"(?:then|next|second|secondly|after)\b", items[1], re.IGNORECASE
     ):
         return True
-    # What is asked for stands before the first preposition: "the steps | of …" but "the goals | of the process".
+    # What is asked for stands before the first preposition: "the steps | of", "the goals | of the process".
     asked = _PREPOSITION.split(_LEADING_CLAUSE.sub("", question.strip()), maxsplit=1)[0]
     return bool(_ORDERED_NOUN.search(asked))
 
@@ -185,7 +189,7 @@ def _comma_items(text: str) -> tuple[str, ...]:
         parts = text.split(";")
     else:
         outside = _PARENTHESES.sub(lambda aside: aside[0].replace(",", "\0"), text)
-        parts = re.split(r",\s+(?:and\s+|or\s+)?|\s+and\s+(?=[^,]*$)" if "," in outside else r"\s+and\s+", outside)
+        parts = re.split(r",\s+(?:and\s+|or\s+)?|\s+and\s+(?=[^,]*$)", outside)
     items = [part.replace("\0", ",").strip() for part in parts]
     short = all(item and len(_PARENTHESES.sub("", item).split()) <= 4 for item in items)
     if len(items) < 2 or not short or any(_NOT_A_LISTED_THING.search(item) for item in items):
@@ -247,9 +251,9 @@ def _shared_verb(text: str) -> tuple[str, ...]:
     """Return "Fix a, b, c" as "Fix a", "Fix b", "Fix c"; () where it has not that form."""
     verb, _, _ = text.partition(" ")
     items = _comma_items(text)
-    if len(items) < 3 or verb.casefold() not in _SHARED_VERBS or len(items[0].split()) < 2:
+    if len(items) < 3 or not _SHARED_VERB.fullmatch(verb) or " " not in items[0]:
         return ()
-    own = [item.split()[0].casefold() in _SHARED_VERBS for item in items[1:]]
+    own = [_SHARED_VERB.match(item) for item in items[1:]]
     if any(own):
         return items if all(own) else ()
     return (items[0], *(f"{verb} {item}" for item in items[1:]))
@@ -257,7 +261,7 @@ def _shared_verb(text: str) -> tuple[str, ...]:
 
 def _polarity_point(word: str) -> KeyPoint:
     text = word.capitalize()
-    accepted = _ACCEPT[word.casefold() in _COUNTS]
+    accepted = _ACCEPT[word.casefold() in _AFFIRMATIVE]
     return KeyPoint(text, tuple(other for other in accepted if other != text))
 
 
@@ -275,7 +279,7 @@ def _other_wordings(text: str) -> list[str]:
     bare = _PARENTHESES.sub("", text).strip()
     if asides and bare:
         found.append(bare)
-        found += [aside for aside in asides if _ACRONYM.fullmatch(aside) or _initials(aside) == bare.casefold()]
+        found += [it for it in asides if _ACRONYM.fullmatch(it) or _initials(it) == bare.casefold()]
     sides = _DASH.split(bare)
     if len(sides) == 2:
         for short, other in (sides, sides[::-1]):
