@@ -1,0 +1,1 @@
+"""Scoring graders against gold ratings, and fitting the calibration."""

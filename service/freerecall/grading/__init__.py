@@ -1,0 +1,89 @@
+"""Answer + card → grade. A function of the card, the answer and the grader's version: no clock, no store."""
+
+from dataclasses import replace
+
+from freerecall.cards import Card, Kind, KeyPoint
+from freerecall.derive import kind_of
+from freerecall.errors import InputError, LLMError
+from freerecall.grades import DecidedBy, Grade, GraderMode
+from freerecall.grading import calibration, semantics
+from freerecall.grading.calibration import CURRENT as CALIBRATION
+from freerecall.grading.embedded import grade_embedded
+from freerecall.grading.rules import is_dont_know
+from freerecall.llm import LLM
+
+__all__ = ["CALIBRATION", "ad_hoc_card", "grade", "grade_embedded", "is_dont_know", "wants_llm", "warm"]
+
+GATE_CONFIDENCE = 0.75
+"""Hybrid: an embedded grade at least this sure stands without asking the model."""
+
+
+def warm() -> None:
+    """Load the word vectors and the calibration, so that the first answer does not wait for them."""
+    semantics.load()
+    calibration.load()
+    semantics.word_vector("warm")
+
+
+def wants_llm(grade: Grade, mode: GraderMode) -> bool:
+    """Say whether the language model should be asked, given the embedded grade."""
+    if mode is GraderMode.EMBEDDED or grade.decided_by is DecidedBy.RULE:
+        return False
+    return mode is GraderMode.LLM or grade.confidence < GATE_CONFIDENCE
+
+
+async def grade(
+    card: Card, answer: str, *, mode: GraderMode, llm: LLM | None, deadline_s: float = 20.0
+) -> Grade:
+    """Grade with the grader that `mode` names.
+
+    Never raises for trouble with the model: the embedded grade is then returned, marked
+    provisional, with the reason in `provenance.error`.
+    """
+    embedded = grade_embedded(card, answer)
+    if not wants_llm(embedded, mode):
+        return embedded
+    if llm is None:
+        return provisional(embedded, "no language model is configured (FREERECALL_MODEL)")
+    from freerecall.grading import fuse
+
+    try:
+        return await fuse.grade_with_llm(card, answer, embedded, mode=mode, llm=llm, deadline_s=deadline_s)
+    except LLMError as error:
+        return provisional(embedded, str(error))
+
+
+def provisional(embedded: Grade, why: str) -> Grade:
+    """Return the embedded grade marked as standing in for one by the language model."""
+    return replace(embedded, provisional=True, provenance=replace(embedded.provenance, error=why))
+
+
+def ad_hoc_card(
+    question: str,
+    reference: str,
+    *,
+    references: tuple[str, ...] = (),
+    key_points: tuple[str, ...] = (),
+    kind: str | None = None,
+) -> Card:
+    """Make a card from the parts of a request; key points and kind are derived where not given.
+
+    Raises InputError for a missing reference or an unknown kind.
+    """
+    texts = [text.strip() for text in (reference, *references) if text.strip()]
+    if not texts and key_points:
+        texts = ["; ".join(key_points)]
+    if not texts:
+        raise InputError("there is no reference answer: give `reference`, `references` or `key_points`")
+    try:
+        asked = Kind(kind) if kind else kind_of(question, texts[0])
+    except ValueError:
+        raise InputError(f"kind is {kind!r}; it must be one of {', '.join(Kind)}") from None
+    return Card(
+        id="",
+        question=question.strip(),
+        reference=texts[0],
+        kind=asked,
+        points=tuple(KeyPoint(text.strip()) for text in key_points if text.strip()),
+        alternatives=tuple(dict.fromkeys(texts[1:])),
+    )

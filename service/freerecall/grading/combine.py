@@ -1,0 +1,80 @@
+"""Evidence and features to a score, a rating and a confidence, by the calibrated model."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from freerecall.cards import Kind
+from freerecall.grades import Evidence, Verdict
+from freerecall.grading.calibration import Calibration
+from freerecall.grading.matching import Match, Prepared
+
+Floats = NDArray[np.float32]
+
+INPUTS = ("log_odds", "coverage", "lowest", "contradicted", "extra", "disorder")
+"""What the ordinal model reads, in this order."""
+
+_RATINGS = np.arange(1, 6)
+
+
+def coverage_of(evidence: tuple[Evidence, ...]) -> float:
+    """Return the weighted share of the key points that the answer holds, 0–1."""
+    total = sum(item.weight for item in evidence)
+    return sum(item.weight * item.coverage for item in evidence) / total if total else 0.0
+
+
+def ordinal_inputs(
+    prepared: Prepared, match: Match, evidence: tuple[Evidence, ...], places: list[int], log_odds: float
+) -> Floats:
+    """Return the INPUTS for one answer. `places` are the key points' places in the answer (-1: missing)."""
+    total = sum(item.weight for item in evidence) or 1.0
+    contradicted = sum(item.weight for item in evidence if item.verdict is Verdict.CONTRADICTED) / total
+    ordered = prepared.card.kind is Kind.ORDERED_LIST
+    return np.array(
+        [
+            float(np.clip(log_odds, -5.0, 5.0)),
+            coverage_of(evidence),
+            min((item.coverage for item in evidence), default=0.0),
+            contradicted,
+            extra_items(prepared, match) if prepared.card.kind in (Kind.LIST, Kind.ORDERED_LIST) else 0.0,
+            disorder(places) if ordered else 0.0,
+        ],
+        np.float32,
+    )
+
+
+def disorder(places: list[int]) -> float:
+    """Return the share of pairs of found key points that stand in the wrong order, 0–1 (Kendall)."""
+    found = [place for place in places if place >= 0]
+    pairs = [(a, b) for i, a in enumerate(found) for b in found[i + 1 :]]
+    return sum(a > b for a, b in pairs) / len(pairs) if pairs else 0.0
+
+
+def extra_items(prepared: Prepared, match: Match) -> float:
+    """Return how many clauses of a list answer belong to no key point, as a share of the key points, 0–1."""
+    extra = 0
+    best = match.coverage_new[:, prepared.point_of >= 0].max(axis=1, initial=0.0)
+    at = {window: i for i, window in enumerate(match.windows)}
+    starts = [i for i, t in enumerate(match.content) if i == 0 or t.clause != match.content[i - 1].clause]
+    for start, end in zip(starts, [*starts[1:], len(match.content)], strict=True):
+        echoes = all(token.stem in prepared.question_stems for token in match.content[start:end])
+        if not echoes and best[at[start, end]] < 0.3:
+            extra += 1
+    return min(extra / max(len(prepared.points), 1), 1.0)
+
+
+def rate(calibration: Calibration, inputs: Floats, *, prose: bool) -> tuple[float, int, float]:
+    """Return (score 0–1, rating 1–5, confidence 0–1).
+
+    The score is the expected rating on a 0–1 scale; the rating the one whose neighbourhood holds
+    it; the confidence the model's probability that people would give just this rating.
+    """
+    at_least = (calibration.prose if prose else calibration.points).at_least(inputs)
+    return from_cumulative(at_least)
+
+
+def from_cumulative(at_least: Floats) -> tuple[float, int, float]:
+    """Turn P(rating >= 2..5) into (score, rating, confidence)."""
+    rating = 1 + int((at_least >= 0.5).sum())
+    probability = -np.diff(np.concatenate(([1.0], at_least, [0.0])))
+    expected = float((probability * _RATINGS).sum())
+    return round((expected - 1) / 4, 4), rating, round(float(probability[rating - 1]), 4)

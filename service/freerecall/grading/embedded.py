@@ -1,0 +1,173 @@
+"""The embedded grader: keywords and static embeddings, no network, no model call."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from freerecall.cards import Card, Kind
+from freerecall.grades import DecidedBy, Evidence, FoundBy, Grade, Provenance, Verdict
+from freerecall.grading import calibration, combine, evidence, feedback, features, polarity, rules
+from freerecall.grading.matching import Match, Prepared, match, prepare
+from freerecall.grading.text import tokenise
+
+Floats = NDArray[np.float32]
+
+_ECHO_COVERAGE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the matchers found: input to the calibrated model, and the evidence shown."""
+
+    evidence: tuple[Evidence, ...]
+    features: Floats
+    places: list[int]
+    prepared: Prepared
+    match: Match
+
+    @property
+    def prose(self) -> bool:
+        """Whether the answer is judged as one statement and not point by point."""
+        return len(self.prepared.points) == 1
+
+    def inputs(self, log_odds: float) -> Floats:
+        return combine.ordinal_inputs(self.prepared, self.match, self.evidence, self.places, log_odds)
+
+
+def grade_embedded(card: Card, answer: str) -> Grade:
+    """Grade `answer` against `card`: a pure function of both and of the calibration's version."""
+    model = calibration.load()
+    said = rules.without_manipulation(answer)
+    if not tokenise(said) or rules.is_dont_know(said):
+        return _nothing(card, model.version)
+    if card.kind is Kind.TRUE_FALSE:
+        return _true_false(card, said, model)
+    reading = read(card, said)
+    if reading is None or _only_echoes(reading):
+        return _nothing(card, model.version)
+    if card.kind is Kind.CLOZE:
+        return _cloze(reading, model)
+    log_odds = model.forest.log_odds(reading.features)
+    score, rating, confidence = combine.rate(model, reading.inputs(log_odds), prose=reading.prose)
+    found = _agree(reading.evidence, rating) if reading.prose else reading.evidence
+    return _grade(found, score, rating, confidence, model.version)
+
+
+def read(card: Card, answer: str) -> Reading | None:
+    """Lay the answer against the card; None where there is no word to match."""
+    prepared = prepare(card)
+    matched = match(prepared, answer)
+    if matched is None:
+        return None
+    found = evidence.locate(prepared, matched)
+    judged = evidence.judge(prepared, matched, found, answer)
+    places = [
+        answer.find(item.quote) if item.verdict in (Verdict.COVERED, Verdict.PARTIAL) else -1 for item in judged
+    ]
+    return Reading(judged, features.describe(prepared, matched, answer), places, prepared, matched)
+
+
+def _only_echoes(reading: Reading) -> bool:
+    """Say whether the answer holds nothing but words of the question, and these are not the answer."""
+    prepared, matched = reading.prepared, reading.match
+    echoes = all(token.stem in prepared.question_stems for token in matched.content)
+    return echoes and float(matched.coverage_new.max(initial=0.0)) < _ECHO_COVERAGE
+
+
+def _grade(found: tuple[Evidence, ...], score: float, rating: int, confidence: float, version: str) -> Grade:
+    return Grade(
+        score=score,
+        rating=rating,
+        confidence=confidence,
+        evidence=found,
+        feedback=feedback.sentence(found, rating),
+        decided_by=DecidedBy.EMBEDDED,
+        provenance=Provenance(calibration=version),
+    )
+
+
+def _nothing(card: Card, version: str) -> Grade:
+    prepared = prepare(card)
+    missing = tuple(
+        Evidence(text, Verdict.MISSING, weight=round(float(weight), 4))
+        for text, weight in zip(prepared.points, prepared.point_weights, strict=True)
+    )
+    return Grade(
+        score=0.0,
+        rating=1,
+        confidence=1.0,
+        evidence=missing,
+        feedback=feedback.NOTHING,
+        decided_by=DecidedBy.RULE,
+        provenance=Provenance(calibration=version),
+    )
+
+
+def _agree(found: tuple[Evidence, ...], rating: int) -> tuple[Evidence, ...]:
+    """Bring the one key point's verdict in line with the rating that the whole answer got."""
+    (item,) = found
+    if item.verdict is Verdict.CONTRADICTED and rating <= 2:
+        return found
+    verdict = Verdict.COVERED if rating >= 4 else Verdict.PARTIAL if rating >= 2 else Verdict.MISSING
+    if verdict is Verdict.MISSING or not item.quote:
+        return (Evidence(item.point, verdict, weight=item.weight, coverage=item.coverage),)
+    return (Evidence(item.point, verdict, item.quote, item.found_by, item.coverage, item.weight),)
+
+
+def _cloze(reading: Reading, model: calibration.Calibration) -> Grade:
+    """A gap is filled or it is not: spelling decides, and typos pass."""
+    words = reading.match.keyword_coverage.max(axis=0)
+    best = np.zeros(len(reading.prepared.points), np.float32)
+    for value, point in zip(words, reading.prepared.point_of, strict=True):
+        if point >= 0:
+            best[point] = max(best[point], value)
+    found = tuple(
+        Evidence(item.point, _CLOZE[int(value >= 0.4) + int(value >= 0.75)], item.quote if value >= 0.4 else "",
+                 FoundBy.KEYWORDS if value >= 0.4 else None, round(float(value), 3), item.weight)
+        for item, value in zip(reading.evidence, best, strict=True)
+    )  # fmt: skip
+    score = combine.coverage_of(found)
+    rating = 5 if score >= 0.75 else 3 if score >= 0.5 else 2 if score >= 0.4 else 1
+    return _grade(found, round(score, 4), rating, 0.9, model.version)
+
+
+_CLOZE = (Verdict.MISSING, Verdict.PARTIAL, Verdict.COVERED)
+
+
+def _true_false(card: Card, answer: str, model: calibration.Calibration) -> Grade:
+    """The verdict decides; reasons, where the card has them as key points, make it complete."""
+    prepared = prepare(card)
+    expected = polarity.verdict(tokenise(prepared.points[0]))
+    if expected is None:
+        expected = polarity.verdict(tokenise(card.reference))
+    said = polarity.verdict(tokenise(answer))
+    reading = read(card, answer)
+    others = reading.evidence[1:] if reading else ()
+    reasons = combine.coverage_of(others)
+    weight = round(float(prepared.point_weights[0]), 4)
+    if said is None:
+        first = Evidence(prepared.points[0], Verdict.MISSING, weight=weight)
+        rating = 4 if reasons >= 0.8 else 3 if reasons >= evidence.COVERED else 2 if reasons >= evidence.PARTIAL else 1
+        confidence = 0.5
+    elif said is not expected:
+        first = Evidence(prepared.points[0], Verdict.CONTRADICTED, "", FoundBy.KEYWORDS, 0.0, weight)
+        others = tuple(Evidence(item.point, Verdict.MISSING, weight=item.weight) for item in others)
+        rating, confidence = 1, 0.95
+    else:
+        quote = _verdict_quote(answer)
+        first = Evidence(prepared.points[0], Verdict.COVERED, quote, FoundBy.KEYWORDS, 1.0, weight)
+        wrong = any(item.verdict is Verdict.CONTRADICTED for item in others)
+        rating = 3 if wrong else 5 if not others or reasons >= 0.5 else 4
+        confidence = 0.6 if wrong else 0.85
+    return _grade((first, *others), _SCORES[rating], rating, confidence, model.version)
+
+
+_SCORES = {1: 0.0, 2: 0.25, 3: 0.5, 4: 0.8, 5: 1.0}
+
+
+def _verdict_quote(answer: str) -> str:
+    for token in tokenise(answer):
+        if polarity.verdict([token]) is not None:
+            return answer[token.start : token.end]
+    return ""

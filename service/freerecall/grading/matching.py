@@ -1,0 +1,253 @@
+"""What of a card is found in an answer: one similarity table, read by every matcher.
+
+A card is prepared once (`prepare`): its words, their vectors and weights, and
+its *phrases*: every wording of every key point, and every full reference. An
+answer is laid against it once (`match`). Shapes: a = words of the answer that
+carry content, c = words of the card, p = phrases, w = windows of the answer
+(runs of neighbouring clauses).
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz import fuzz, process
+
+from freerecall.cards import Card
+from freerecall.derive import points_of
+from freerecall.grading import polarity, semantics
+from freerecall.grading.text import Token, tokenise
+
+Floats = NDArray[np.float32]
+
+_ECHO_WEIGHT = 0.25
+"""A word that the question already gives is worth this share of one that it does not."""
+_FUZZY_CUTOFF = 80.0
+_WINDOW = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """One wording of key point `point`, or with `point` -1 a whole reference.
+
+    `words` are columns of the card's table; `negated` marks those under a negation.
+    """
+
+    point: int
+    text: str
+    words: NDArray[np.intp]
+    negated: NDArray[np.bool_]
+    numbers: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A card made ready for matching. `share` [p, c] holds each phrase's word weights, rows sum to 1."""
+
+    card: Card
+    points: tuple[str, ...]
+    point_weights: Floats
+    phrases: tuple[Phrase, ...]
+    stems: tuple[str, ...]
+    words: tuple[str, ...]
+    vectors: Floats
+    share: Floats
+    share_new: Floats
+    phrase_vectors: Floats
+    point_of: NDArray[np.intp]
+    in_question: NDArray[np.bool_]
+    question_stems: frozenset[str]
+    question_vector: Floats
+    numbers: frozenset[str]
+    column: dict[str, int]
+    opposite_columns: dict[str, list[int]]
+    exact_only: NDArray[np.bool_]
+    numeric: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An answer laid against a card.
+
+    `lexical`, `semantic` [a, c]: how far each answer word is each card word, 0–1, by spelling and
+    by meaning. `keyword_coverage`, `coverage`, `phrase_cosine` [w, p]: per window and phrase.
+    `windows` are (first, last + 1) rows of `content`.
+    """
+
+    tokens: list[Token]
+    content: list[Token]
+    vectors: Floats
+    lexical: Floats
+    semantic: Floats
+    opposite: NDArray[np.bool_]
+    windows: list[tuple[int, int]]
+    keyword_coverage: Floats
+    coverage: Floats
+    coverage_new: Floats
+    phrase_cosine: Floats
+
+
+def content_tokens(tokens: list[Token]) -> list[Token]:
+    """Return the tokens that carry content; all where none does."""
+    return [token for token in tokens if token.is_content] or tokens
+
+
+@lru_cache(maxsize=2_048)
+def prepare(card: Card) -> Prepared:
+    """Make `card` ready: the work per card, kept so that it is not done per answer."""
+    points = card.points or points_of(card.question, card.reference, card.kind)
+    references = (card.reference, *card.alternatives)
+    wordings = [(i, text) for i, point in enumerate(points) for text in (point.text, *point.accept)]
+    if len(points) == 1:
+        # One key point is the whole answer: its wordings and the references say the same.
+        wordings += [(0, text) for text in references]
+        references = (*references, points[0].text, *points[0].accept)
+    wordings += [(-1, text) for text in dict.fromkeys(references)]
+    question = tokenise(card.question)
+    question_stems = frozenset(token.stem for token in question)
+
+    column: dict[str, int] = {}
+    words: list[str] = []
+    phrases: list[Phrase] = []
+    for point, text in wordings:
+        tokens = content_tokens(tokenise(text))
+        unique = {token.stem: token for token in reversed(tokens)}
+        for key, token in unique.items():
+            if key not in column:
+                column[key] = len(words)
+                words.append(token.word)
+        phrases.append(
+            Phrase(
+                point,
+                text,
+                np.array([column[key] for key in unique], np.intp),
+                np.array([token.negated for token in unique.values()], bool),
+                frozenset(token.word for token in tokens if polarity.is_number(token.word)),
+            )
+        )
+    raw = semantics.word_vectors(words)
+    weights = semantics.weights(raw)
+    stems = tuple(column)
+    in_question = np.array([key in question_stems for key in stems], bool)
+    newness = np.where(in_question, _ECHO_WEIGHT, 1.0).astype(np.float32)
+    share = np.zeros((len(phrases), len(words)), np.float32)
+    share_new = np.zeros_like(share)
+    phrase_vectors = np.zeros((len(phrases), semantics.DIMENSIONS), np.float32)
+    for row, phrase in enumerate(phrases):
+        if phrase.words.size:
+            plain = weights[phrase.words]
+            share[row, phrase.words] = plain / plain.sum()
+            new = plain * newness[phrase.words]
+            share_new[row, phrase.words] = new / new.sum()
+            phrase_vectors[row] = raw[phrase.words].sum(axis=0)
+    opposite_columns: dict[str, list[int]] = {}
+    for at, key in enumerate(stems):
+        for other in polarity.opposites(key):
+            opposite_columns.setdefault(other, []).append(at)
+    point_weights = np.array([max(point.weight, 1e-6) for point in points], np.float32)
+    question_content = [token.word for token in content_tokens(question)]
+    return Prepared(
+        card=card,
+        points=tuple(point.text for point in points),
+        point_weights=point_weights / max(float(point_weights.sum()), 1e-6),
+        phrases=tuple(phrases),
+        stems=stems,
+        words=tuple(words),
+        vectors=semantics.unit(raw),
+        share=share,
+        share_new=share_new,
+        phrase_vectors=semantics.unit(phrase_vectors),
+        point_of=np.array([phrase.point for phrase in phrases], np.intp),
+        in_question=in_question,
+        question_stems=question_stems,
+        question_vector=semantics.unit(semantics.word_vectors(question_content).sum(axis=0)),
+        numbers=frozenset(number for phrase in phrases for number in phrase.numbers),
+        column=column,
+        opposite_columns=opposite_columns,
+        exact_only=np.array([_exact_only(word) for word in words], bool),
+        numeric=np.array([polarity.is_number(word) for word in words], bool),
+    )
+
+
+def _exact_only(word: str) -> bool:
+    """Short words and numbers have no typos: 3 is not 8, and "a" is not "b"."""
+    return len(word) < 4 or polarity.is_number(word)
+
+
+def _lexical(content: list[Token], prepared: Prepared) -> Floats:
+    """Equal stems are 1; near spellings (typos, compounds written apart) less."""
+    joined = [
+        one.word + other.word if other.start - one.end <= 1 else ""
+        for one, other in zip(content, content[1:], strict=False)
+    ]
+    rows = [token.word for token in content] + joined
+    typed = process.cdist(
+        rows, prepared.words, scorer=fuzz.ratio, score_cutoff=_FUZZY_CUTOFF, dtype=np.float32
+    )
+    near = np.clip((typed / 100.0 - 0.72) / 0.28, 0.0, 1.0)
+    short = np.array([_exact_only(word) for word in rows])
+    near[(prepared.exact_only[None, :] | short[:, None]) & (typed < 99.9)] = 0.0
+    n = len(content)
+    table = near[:n]
+    if joined:
+        table[:-1] = np.maximum(table[:-1], near[n:])
+        table[1:] = np.maximum(table[1:], near[n:])
+    for row, token in enumerate(content):
+        if (at := prepared.column.get(token.stem)) is not None:
+            table[row, at] = 1.0
+    return table
+
+
+def _windows(content: list[Token]) -> list[tuple[int, int]]:
+    """Runs of one to three neighbouring clauses, and the whole answer, as row ranges."""
+    starts = [i for i, token in enumerate(content) if i == 0 or token.clause != content[i - 1].clause]
+    ends = [*starts[1:], len(content)]
+    ranges = {
+        (starts[i], ends[i + run])
+        for run in range(_WINDOW)
+        for i in range(len(starts) - run)
+    }
+    ranges.add((0, len(content)))
+    return sorted(ranges)
+
+
+def match(prepared: Prepared, answer: str) -> Match | None:
+    """Lay `answer` against the card; None where it holds no word at all."""
+    tokens = tokenise(answer)
+    content = content_tokens(tokens)
+    if not content or not prepared.words:
+        return None
+    raw = semantics.word_vectors([token.word for token in content])
+    vectors = semantics.unit(raw)
+    lexical = _lexical(content, prepared)
+    opposite = np.zeros(lexical.shape, bool)
+    for row, token in enumerate(content):
+        for at in prepared.opposite_columns.get(token.stem, ()):
+            opposite[row, at] = token.stem not in prepared.column
+    semantic = semantics.likeness(vectors @ prepared.vectors.T)
+    semantic[:, prepared.numeric] = 0.0
+    semantic[opposite] = 0.0
+    lexical[opposite] = 0.0
+    both = np.maximum(lexical, 0.9 * semantic)
+
+    windows = _windows(content)
+    firsts = np.array([first for first, _ in windows])
+    keyword_best = np.stack([lexical[first:last].max(axis=0) for first, last in windows])
+    best = np.stack([both[first:last].max(axis=0) for first, last in windows])
+    sums = np.vstack([np.zeros((1, raw.shape[1]), np.float32), raw.cumsum(axis=0)])
+    lasts = np.array([last for _, last in windows])
+    window_vectors = semantics.unit(sums[lasts] - sums[firsts])
+    return Match(
+        tokens=tokens,
+        content=content,
+        vectors=vectors,
+        lexical=lexical,
+        semantic=semantic,
+        opposite=opposite,
+        windows=windows,
+        keyword_coverage=keyword_best @ prepared.share_new.T,
+        coverage=best @ prepared.share.T,
+        coverage_new=best @ prepared.share_new.T,
+        phrase_cosine=window_vectors @ prepared.phrase_vectors.T,
+    )

@@ -1,0 +1,140 @@
+"""Whether words that a model quotes are the learner's own, and whether they may support a verdict."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from rapidfuzz import fuzz
+
+from freerecall.cards import Card, KeyPoint, Kind
+from freerecall.grading.text import NEGATIONS, normalise, tokenise
+
+_LIKE = 85.0
+"""Least likeness, of 100, between a quote and the place in the answer that it was taken from."""
+_SHORT = 8
+"""Quotes of fewer characters must be in the answer letter by letter."""
+
+_WORD = re.compile(r"[^\W_]+")
+_ELLIPSIS = re.compile(r"…|\.{3}")
+_SENTENCE = re.compile(r"[^.!?;\n]+(?:[.!?;]+|\n|$)")
+_CHOICE = re.compile(r"\bor\b", re.IGNORECASE)
+
+_ABOUT_GRADING = re.compile(
+    r"""
+    \b(?:ignore|disregard|forget|override|bypass|skip)\b.{0,60}
+        \b(?:instructions?|rubrics?|prompts?|rules?|above|previous|prior|grading|key\ points?|reference)\b
+    | \b(?:give|award|grant|assign|grade|rate|score|mark|treat|consider|accept|count|evaluate|deem)\b.{0,40}
+        \b(?:me|(?:my|this|the|that|his|her)\ (?:answer|response|reply|submission|learner|student))\b
+    | \b(?:full|top|maximum|max|highest|perfect)\ (?:marks?|credits?|scores?|ratings?|points|grades?)\b
+    | \b(?:learner|student|candidate)(?:'s\ (?:answer|response))?\ (?:has\ |have\ |had\ |clearly\ |fully\ )*
+        (?:answered|covered|covers|knows|deserves|gets|is\ (?:right|correct)|mentioned|demonstrated)\b
+    | \b(?:my|this|the|that)\ (?:answer|response|submission)\ (?:is|was|covers|deserves|should|must)\b
+    | \b(?:all|every|each|any)\b.{0,15}\bpoints?\b.{0,30}\b(?:cover(?:ed|s)?|correct|met|satisfied)\b
+    | \b(?:dear|hey|attention|note\ to)\b.{0,10}\b(?:grader|examiner|assistant|ai|model|llm|teacher)\b
+    | \byou\ are\ (?:now\ )?(?:an?|the|no\ longer)\b
+    | \b(?:new|system|updated)\ (?:instructions?|prompts?|messages?)\b
+    | \b(?:respond|reply|answer|output|return|print|write)\ (?:only\ )?(?:with|the\ following|json|"?covered)\b
+    | \bverdicts?\b
+    | \b(?:rating|score|grade|mark)s?\s*(?:[:=]|of|to|is)\s*"?\d
+    | \b\d\s*(?:/|out\ of)\s*(?:5|10|five|ten)\b
+    | "(?:p\d+|quote|wrong|feedback|rating|score)"\s*:
+    | ^\W*(?:system|assistant|developer|grader)(?:\ (?:message|note|override))?\s*[:>\]|]
+    | <\|?/?(?:system|user|assistant|im_start|im_end|inst|answer)
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A learner's answer, as typed, and the spans of it that speak to the grader."""
+
+    text: str
+    orders: tuple[Span, ...]
+
+    @classmethod
+    def read(cls, text: str) -> "Answer":
+        """Find the sentences that speak of the grading instead of the subject."""
+        spans = []
+        for sentence in _SENTENCE.finditer(text):
+            if speaks_of_grading(sentence.group()):
+                spans.append(sentence.span())
+        return cls(text, tuple(spans))
+
+    def find(self, quote: str) -> Span | None:
+        """Return where in the answer `quote` was taken from, in whole words, or None.
+
+        Case, punctuation and small slips do not matter; a negation that one has and the other has not does.
+        """
+        part = max(_ELLIPSIS.split(quote), key=len)
+        sought, _ = _words(part)
+        text, places = _words(self.text)
+        if not sought or not text:
+            return None
+        if len(sought) < _SHORT or len(sought) > len(text):
+            at = f" {text} ".find(f" {sought} ")
+            if at < 0 and len(sought) > len(text) and fuzz.ratio(sought, text) >= _LIKE:
+                at, sought = 0, text
+            if at < 0:
+                return None
+            first, last = at, at + len(sought)
+        else:
+            found = fuzz.partial_ratio_alignment(sought, text, score_cutoff=_LIKE)
+            if found is None:
+                return None
+            first, last = found.dest_start, found.dest_end
+        inside = [(start, end) for at, start, end in places if at < last and at + (end - start) > first]
+        if not inside:
+            return None
+        span = inside[0][0], inside[-1][1]
+        return span if _negates(part) == _negates(self.text[slice(*span)]) else None
+
+    def supports(self, span: Span, point: KeyPoint, card: Card) -> bool:
+        """Say whether the words at `span` may count for `point`.
+
+        Not if they only repeat the question or speak to the grader. In an answer that speaks to
+        the grader, other words must also share one with the point or the reference.
+        """
+        if any(start < span[1] and span[0] < end for start, end in self.orders):
+            return False
+        words = {token.stem for token in tokenise(self.text[slice(*span)]) if token.is_content}
+        if _echoes(words, card):
+            return False
+        if not self.orders:
+            return True
+        wanted = " ".join((point.text, *point.accept, card.reference, *card.alternatives))
+        return bool(words & {token.stem for token in tokenise(wanted) if token.is_content})
+
+
+def speaks_of_grading(text: str) -> bool:
+    """Say whether `text` is about grades or graders, or gives them orders."""
+    return bool(_ABOUT_GRADING.search(normalise(text)))
+
+
+def _echoes(words: set[str], card: Card) -> bool:
+    """Say whether all `words` stand in the question, unless it offers a choice and they choose."""
+    asked = {token.stem for token in tokenise(card.question) if token.is_content}
+    if not words or not words <= asked:
+        return False
+    if card.kind is Kind.TRUE_FALSE or _CHOICE.search(card.question):
+        return len(words) > len(asked) / 2
+    return True
+
+
+def _negates(text: str) -> bool:
+    return any(token.word in NEGATIONS for token in tokenise(text))
+
+
+def _words(text: str) -> tuple[str, list[tuple[int, int, int]]]:
+    """Return `text` as plain words with one space between, and each word's (place there, start, end)."""
+    parts: list[str] = []
+    places = []
+    at = 0
+    for match in _WORD.finditer(text):
+        word = unicodedata.normalize("NFKC", match.group()).casefold()
+        parts.append(word)
+        places.append((at, *match.span()))
+        at += len(word) + 1
+    return " ".join(parts), places
