@@ -1,0 +1,151 @@
+"""`grade-batch` and `eval` as commands."""
+
+import contextlib
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service_process import environment
+from terminal import Terminal
+
+ROW = {
+    "question": "Why do plants need light?",
+    "reference": "Light drives photosynthesis, which makes sugar.",
+    "answer": "it drives photosynthesis, making sugar",
+}
+FIELDS = {"id", "rating", "score", "confidence", "decided_by", "provisional", "evidence", "feedback"}
+UNREACHABLE = ("--model", "openai/none", "--api-base", "http://127.0.0.1:9/v1")
+
+
+def write(path: Path, rows: list[Any]) -> Path:
+    lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_one_row_out_for_each_row_in(freerecall: Terminal, tmp_path: Path) -> None:
+    answers = ["it drives photosynthesis, making sugar", "", "no idea", "the cat sat on the mat"]
+    source = write(tmp_path / "in.jsonl", [{**ROW, "id": n, "answer": a} for n, a in enumerate(answers)])
+
+    done = freerecall("grade-batch", source, "--out", tmp_path / "out.jsonl")
+    rows = read(tmp_path / "out.jsonl")
+
+    assert (done.code, done.out) == (0, "")
+    assert "4 of 4 rows" in done.err
+    assert [row["id"] for row in rows] == [0, 1, 2, 3]
+    assert [row for row in rows if not row.keys() >= FIELDS] == []
+    assert rows[0]["rating"] >= 4
+    assert [row["rating"] for row in rows[1:]] == [1, 1, 1]
+
+
+def test_bad_rows_are_reported_and_passed_over(freerecall: Terminal, tmp_path: Path) -> None:
+    without_answer = {"id": "b", "question": "?", "reference": "r"}
+    rows = [{**ROW, "id": "a"}, without_answer, "{ no json", "[1, 2]", {**ROW, "id": "e"}]
+    source = write(tmp_path / "in.jsonl", rows)
+
+    done = freerecall("grade-batch", source, "--out", tmp_path / "out.jsonl")
+    graded = read(tmp_path / "out.jsonl")
+
+    assert done.code == 0
+    assert "2 of 5 rows" in done.err
+    assert "3 rows could not be graded" in done.err
+    assert [row["id"] for row in (graded[0], graded[1], graded[4])] == ["a", "b", "e"]
+    assert [row.keys() for row in graded[1:4]] == [{"id", "error"}] * 3
+
+
+def test_many_rows_keep_their_order(freerecall: Terminal, tmp_path: Path) -> None:
+    rows = [{**ROW, "id": n, "answer": f"photosynthesis {n}"} for n in range(3000)]
+    source = write(tmp_path / "in.jsonl", rows)
+
+    done = freerecall("grade-batch", source, "--out", tmp_path / "out.jsonl")
+    graded = read(tmp_path / "out.jsonl")
+
+    assert done.code == 0
+    assert [row["id"] for row in graded] == list(range(3000))
+
+
+def test_a_failed_run_leaves_the_old_output(freerecall: Terminal, tmp_path: Path) -> None:
+    out = write(tmp_path / "out.jsonl", ["kept"])
+
+    done = freerecall("grade-batch", tmp_path / "missing.jsonl", "--out", out)
+
+    assert done.code == 2
+    assert out.read_text() == "kept\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+def test_an_unwritable_output_is_told(freerecall: Terminal, tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", [{**ROW, "id": 1}])
+
+    done = freerecall("grade-batch", source, "--out", tmp_path / "no" / "such" / "out.jsonl")
+
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert str(tmp_path / "no" / "such") in done.err
+
+
+def test_a_model_that_cannot_be_reached_leaves_provisional_grades(
+    freerecall: Terminal, tmp_path: Path
+) -> None:
+    source = write(tmp_path / "in.jsonl", [{**ROW, "id": 1}])
+
+    done = freerecall("grade-batch", source, "--out", tmp_path / "out.jsonl", "--grader", "llm", *UNREACHABLE)
+    (row,) = read(tmp_path / "out.jsonl")
+
+    assert done.code == 0
+    assert row["provisional"] is True
+    assert row["rating"] in range(1, 6)
+
+
+def test_hybrid_without_a_model_says_so_and_grades(freerecall: Terminal, tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", [{**ROW, "id": 1}])
+
+    done = freerecall("grade-batch", source, "--out", tmp_path / "out.jsonl", "--grader", "hybrid")
+
+    assert done.code == 0
+    assert "no model is set" in done.err
+    assert read(tmp_path / "out.jsonl")[0]["rating"] in range(1, 6)
+
+
+def test_eval_prints_and_writes_the_figures(freerecall: Terminal, tmp_path: Path) -> None:
+    graded = [("it drives photosynthesis, making sugar", 5), ("photosynthesis", 3), ("no idea", 1), ("", 1)]
+    gold = write(
+        tmp_path / "gold.jsonl",
+        [{**ROW, "id": n, "answer": answer, "gold": rating} for n, (answer, rating) in enumerate(graded)],
+    )
+
+    done = freerecall("eval", gold, "--json", tmp_path / "figures.json")
+    figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+
+    assert done.code == 0
+    assert "QWK" in done.out
+    assert figures["n"] == 4
+
+
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_the_progress_bar_is_for_terminals_only(tmp_path: Path, on_terminal: bool) -> None:
+    source = write(tmp_path / "in.jsonl", [{**ROW, "id": n} for n in range(50)])
+    ours, theirs = pty.openpty() if on_terminal else os.pipe()
+    command = [sys.executable, "-m", "freerecall", "grade-batch", str(source), "--out", str(tmp_path / "out")]
+    with subprocess.Popen(command, env=environment(tmp_path, TERM="xterm"), stderr=theirs) as process:
+        os.close(theirs)
+        told = b""
+        with contextlib.suppress(OSError):  # a terminal's other end is gone
+            while chunk := os.read(ours, 4096):
+                told += chunk
+        os.close(ours)
+
+    assert process.returncode == 0
+    assert (b"Grading" in told) is on_terminal
+    assert (b"\x1b[" in told) is on_terminal
+    assert b"50 of 50 rows" in told
