@@ -155,14 +155,14 @@ class LLM:
         deadline_s: float = 20.0,
         max_tokens: int = 400,
         logprobs: bool = False,
-        check: Callable[[str], object] | None = None,
+        usable: Callable[[str], bool] | None = None,
     ) -> Reply:
         """Return the model's reply to `messages` within `deadline_s` seconds, retries included.
 
         `schema` is the JSON Schema the text must follow; a server that cannot enforce it is asked for
-        JSON, then for plain text. `check` raises LLMReplyError for a text that is of no use: such a
-        reply is not cached. Raises LLMUnavailableError, LLMReplyError, BudgetExceededError, or LLMError
-        for anything that only another setting can mend.
+        JSON, then for plain text. A reply that is not `usable` is returned but not cached.
+        Raises LLMUnavailableError, LLMReplyError, BudgetExceededError, or LLMError for anything that
+        only another setting can mend.
         """
         started = time.perf_counter()
         request: Request = {
@@ -179,7 +179,7 @@ class LLM:
         key = cache_key(request=request, api_base=self.api_base, litellm=self._litellm)
         try:
             async with asyncio.timeout(deadline_s):
-                if (hit := await self._from_cache(key, check)) is not None:
+                if (hit := await self._from_cache(key)) and (usable is None or usable(hit.text)):
                     self._count(cache_hits=1)
                     return replace(hit, latency_ms=_since(started))
                 ends = time.monotonic() + deadline_s
@@ -187,9 +187,7 @@ class LLM:
         except TimeoutError:
             raise LLMUnavailableError(f"{self._where} did not reply within {deadline_s:g} s") from None
         reply = replace(reply, latency_ms=_since(started))
-        if check is not None:
-            check(reply.text)
-        if self._cache is not None:
+        if self._cache is not None and (usable is None or usable(reply.text)):
             await asyncio.to_thread(self._cache.set, key, json.dumps(asdict(reply)))
         return reply
 
@@ -277,7 +275,7 @@ class LLM:
             logprobs=_read_logprobs(_at(data, "choices", 0, "logprobs", "content")),
         )
 
-    async def _from_cache(self, key: str, check: Callable[[str], object] | None) -> Reply | None:
+    async def _from_cache(self, key: str) -> Reply | None:
         if self._cache is None:
             return None
         kept = await asyncio.to_thread(self._cache.get, key)
@@ -290,12 +288,9 @@ class LLM:
                     for one in logprobs
                 )
             free = {"tokens_in": 0, "tokens_out": 0, "cost_usd": 0.0, "cached": True}
-            reply = Reply(**{**row, **free}, logprobs=logprobs)
-            if check is not None:
-                check(reply.text)
-        except (ValueError, TypeError, KeyError, AttributeError, LLMReplyError):
+            return Reply(**{**row, **free}, logprobs=logprobs)
+        except (ValueError, TypeError, KeyError, AttributeError):
             return None
-        return reply
 
     def _check_budget(self) -> None:
         if self._budget_usd is None or self._usage.cost_usd < self._budget_usd:

@@ -31,12 +31,14 @@ _ABOUT_GRADING = re.compile(
     | \b(?:my|this|the|that)\ (?:answer|response|submission)\ (?:is|was|covers|deserves|should|must)\b
     | \b(?:all|every|each|any)\b.{0,15}\bpoints?\b.{0,30}\b(?:cover(?:ed|s)?|correct|met|satisfied)\b
     | \b(?:dear|hey|attention|note\ to)\b.{0,10}\b(?:grader|examiner|assistant|ai|model|llm|teacher)\b
-    | \byou\ are\ (?:now\ )?(?:an?|the|no\ longer)\b
-    | \b(?:new|system|updated)\ (?:instructions?|prompts?|messages?)\b
-    | \b(?:respond|reply|answer|output|return|print|write)\ (?:only\ )?(?:with|the\ following|json|"?covered)\b
+    | \byou\ are\ (?:now|no\ longer)\b
+    | \byou\ are\ (?:an?|the)\ (?:\w+\ )?(?:grader|assistant|ai|model|teacher|examiner)\b
+    | \b(?:new|system|updated)\ (?:instructions?|prompts?)\b
+    | ^\W*(?:now\ |please\ |just\ )*(?:respond|reply|answer|output|return|print|write|say)\ (?:only\ )?
+        (?:with|the\ following|json|"?covered)\b
     | \bverdicts?\b
-    | \b(?:rating|score|grade|mark)s?\s*(?:[:=]|of|to|is)\s*"?\d
-    | \b\d\s*(?:/|out\ of)\s*(?:5|10|five|ten)\b
+    | \b(?:rating|score|grade|mark)s?\s*[:=]\s*"?[1-5]\b
+    | \b(\d+)\s*(?:/|out\ of)\s*\1\b
     | "(?:p\d+|quote|wrong|feedback|rating|score)"\s*:
     | ^\W*(?:system|assistant|developer|grader)(?:\ (?:message|note|override))?\s*[:>\]|]
     | <\|?/?(?:system|user|assistant|im_start|im_end|inst|answer)
@@ -57,11 +59,8 @@ class Answer:
     @classmethod
     def read(cls, text: str) -> "Answer":
         """Find the sentences that speak of the grading instead of the subject."""
-        spans = []
-        for sentence in _SENTENCE.finditer(text):
-            if speaks_of_grading(sentence.group()):
-                spans.append(sentence.span())
-        return cls(text, tuple(spans))
+        sentences = _SENTENCE.finditer(text)
+        return cls(text, tuple(one.span() for one in sentences if speaks_of_grading(one.group())))
 
     def find(self, quote: str) -> Span | None:
         """Return where in the answer `quote` was taken from, in whole words, or None.
@@ -85,11 +84,16 @@ class Answer:
             if found is None:
                 return None
             first, last = found.dest_start, found.dest_end
-        inside = [(start, end) for at, start, end in places if at < last and at + (end - start) > first]
+        inside = [(start, end) for begins, ends, start, end in places if begins < last and ends > first]
         if not inside:
             return None
         span = inside[0][0], inside[-1][1]
         return span if _negates(part) == _negates(self.text[slice(*span)]) else None
+
+    @property
+    def is_function_words(self) -> bool:
+        """Whether the answer has no word that carries content ("no", "it is")."""
+        return not any(token.is_content for token in tokenise(self.text))
 
     def supports(self, span: Span, point: KeyPoint, card: Card) -> bool:
         """Say whether the words at `span` may count for `point`.
@@ -100,7 +104,7 @@ class Answer:
         if any(start < span[1] and span[0] < end for start, end in self.orders):
             return False
         words = {token.stem for token in tokenise(self.text[slice(*span)]) if token.is_content}
-        if _echoes(words, card):
+        if (not words and not self.is_function_words) or _echoes(words, card):
             return False
         if not self.orders:
             return True
@@ -127,14 +131,14 @@ def _negates(text: str) -> bool:
     return any(token.word in NEGATIONS for token in tokenise(text))
 
 
-def _words(text: str) -> tuple[str, list[tuple[int, int, int]]]:
-    """Return `text` as plain words with one space between, and each word's (place there, start, end)."""
+def _words(text: str) -> tuple[str, list[tuple[int, int, int, int]]]:
+    """Return `text` as plain words with one space between, and each word's span there and in `text`."""
     parts: list[str] = []
     places = []
     at = 0
     for match in _WORD.finditer(text):
         word = unicodedata.normalize("NFKC", match.group()).casefold()
         parts.append(word)
-        places.append((at, *match.span()))
+        places.append((at, at + len(word), *match.span()))
         at += len(word) + 1
     return " ".join(parts), places
