@@ -1,0 +1,310 @@
+"""Practice: what to ask next, an answer and its grade, the language model's verdict, an override."""
+
+import asyncio
+import hashlib
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from freerecall import __version__, decks, grading, scheduling
+from freerecall.cards import Card
+from freerecall.decks import ImportResult
+from freerecall.errors import ConflictError, InputError
+from freerecall.grades import RATINGS, Grade, GraderMode
+from freerecall.llm import LLM
+from freerecall.scheduling import CardState
+from freerecall.store import Answer, DeckChange, NextCard, Override, Review, Stage, Store
+
+MAX_ANSWER = 10_000
+MAX_CLIENT_ID = 200
+MAX_REASON = 2_000
+MAX_ELAPSED_MS = 10**12
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerResult:
+    """An answer with its grade and what follows from it.
+
+    `card` is as it was when answered. `rating` is what counts: the learner's override, else the
+    grade's. `due` is when this review has the card come again, `interval` the time from the answer
+    to then. `pending`: a language model is still to be asked. `earlier` are the grades that `grade`
+    took the place of, oldest first.
+    """
+
+    answer_id: str
+    card: Card
+    answer: str
+    grade: Grade
+    rating: int
+    overridden: bool
+    due: datetime
+    interval: timedelta
+    pending: bool
+    answered_at: datetime
+    earlier: tuple[Grade, ...] = ()
+
+
+def next_card(store: Store, deck_id: str | None, *, now: datetime, learner: str = "local") -> NextCard:
+    """Return what to ask: the card due for longest, else the first new one in its deck's order.
+
+    `deck_id` None looks at all decks. Raises NotFoundError for an unknown deck.
+    """
+    return store.next_card(deck_id, _utc(now), learner=learner)
+
+
+def submit(
+    store: Store,
+    *,
+    card_id: str,
+    answer: str,
+    client_answer_id: str,
+    elapsed_ms: int | None,
+    mode: GraderMode,
+    now: datetime,
+    learner: str = "local",
+) -> AnswerResult:
+    """Store an answer, then grade it with the embedded grader and schedule its card.
+
+    Where `mode` wants a language model's verdict as well, the grade is provisional and `settle`
+    is to follow. The same `client_answer_id` again gives the same answer's result and writes
+    nothing.
+
+    Raises NotFoundError for an unknown card or learner, ConflictError where the
+    `client_answer_id` came with another card or text before, InputError for a value out of range.
+    """
+    _check(answer, client_answer_id, elapsed_ms)
+    card, version = store.card_with_version(card_id)
+    row = Answer(
+        id=uuid.uuid4().hex,
+        learner=learner,
+        client_answer_id=client_answer_id,
+        card_id=card_id,
+        card_version=version,
+        text=answer,
+        mode=mode,
+        at=_utc(now),
+        elapsed_ms=elapsed_ms,
+    )
+    if store.add_answer(row):
+        return _grade(store, row, card, row.at)
+    row = store.answer_of_client(learner, client_answer_id)
+    if (row.card_id, row.text) != (card_id, answer):
+        raise ConflictError(
+            f"client_answer_id {client_answer_id!r} was used for another answer; give each answer a new one"
+        )
+    return _graded(store, row, now)
+
+
+async def settle(
+    store: Store, answer_id: str, llm: LLM | None, mode: GraderMode, *, deadline_s: float, now: datetime
+) -> AnswerResult:
+    """Ask the language model about a pending answer, and reschedule its card by the verdict.
+
+    The new grade is stored beside the old one. An override keeps its say over the schedule. Where
+    the model fails, the answer stays pending and its grade provisional, with the reason in
+    `provenance.error`. An answer that is not pending is left as it is.
+
+    Raises NotFoundError for an unknown answer.
+    """
+    row = await asyncio.to_thread(store.answer, answer_id)
+    before = await asyncio.to_thread(_graded, store, row, now)
+    if llm is None or not before.pending:
+        return before
+    verdict = await grading.grade(before.card, row.text, mode=mode, llm=llm, deadline_s=deadline_s)
+    return await asyncio.to_thread(_settle, store, row, verdict, _utc(now))
+
+
+def pending(store: Store, limit: int = 100) -> list[str]:
+    """Return the ids of at most `limit` answers to `settle`, the least often tried first."""
+    return store.pending(limit)
+
+
+def recover(store: Store, now: datetime) -> int:
+    """Grade the answers that were stored just before a crash; return how many. Run it when starting."""
+    recovered = 0
+    for answer_id in store.ungraded():
+        try:
+            _graded(store, store.answer(answer_id), now)
+        except Exception:  # one answer that cannot be graded must not keep the service from starting
+            _log.exception("answer %s cannot be graded", answer_id)
+        else:
+            recovered += 1
+    return recovered
+
+
+def result(store: Store, answer_id: str) -> AnswerResult:
+    """Return a graded answer. Raises NotFoundError."""
+    row = store.answer(answer_id)
+    return _result(row, store.card_version(row.card_version), store.grades(row.id), store.review(row.id))
+
+
+def override(store: Store, answer_id: str, rating: int, reason: str = "", *, now: datetime) -> AnswerResult:
+    """Let the learner's own rating (1–5) stand, and reschedule as if the answer had got it at once.
+
+    The override is logged. The same one again changes nothing.
+
+    Raises NotFoundError for an unknown answer, InputError for another rating or a reason of more
+    than 2,000 characters.
+    """
+    if type(rating) is not int or rating not in RATINGS:
+        raise InputError(f"the rating is {rating!r}; it must be a whole number from 1 to 5")
+    _check_text("reason", reason, MAX_REASON)
+    row = store.answer(answer_id)
+    _graded(store, row, now)
+    with store.transaction():
+        log, review = store.overrides(row.id), store.review(row.id)
+        if not log or (log[-1].rating, log[-1].reason) != (rating, reason):
+            store.add_override(Override(row.id, _utc(now), rating, review.rating, reason))
+            store.rate_review(row.id, rating, overridden=True)
+            _replay(store, row)
+    return result(store, row.id)
+
+
+def import_deck(
+    store: Store,
+    source: Path | str | bytes,
+    format: str | None = None,
+    *,
+    name: str = "upload",
+    deck_id: str | None = None,
+) -> tuple[ImportResult, DeckChange]:
+    """Read a deck from a file (a Path) or from its content, and store it; all of it or nothing.
+
+    `name` is the file's name where content is given. Raises DeckError, ConflictError.
+    """
+    if isinstance(source, Path):
+        read = decks.read_deck(source, format, deck_id=deck_id)
+    else:
+        read = decks.parse_deck(source, source=name, format=format, deck_id=deck_id)
+    return read, store.put_deck(read.deck)
+
+
+def load_bundled(store: Store, paths: Sequence[Path] | None = None) -> dict[str, DeckChange]:
+    """Store the bundled decks whose files are new or changed; return what changed, by deck.
+
+    A deck that the user has put in the place of a bundled one is left alone.
+    """
+    changes = {}
+    known = store.bundled_files()
+    for path in decks.bundled_decks() if paths is None else paths:
+        digest = hashlib.sha256(__version__.encode() + path.read_bytes()).hexdigest()
+        if known.get(path.name) == digest:
+            continue
+        deck = decks.read_deck(path).deck
+        if store.is_own(deck.id):
+            store.skip_bundled_file(path.name, digest)
+        else:
+            changes[deck.id] = store.put_deck(deck, bundled_file=(path.name, digest))
+    return changes
+
+
+def _graded(store: Store, row: Answer, now: datetime) -> AnswerResult:
+    """Return an answer's result; grade it first if it was stored just before a crash."""
+    if row.stage is not Stage.UNGRADED:
+        return result(store, row.id)
+    return _grade(store, row, store.card_version(row.card_version), _utc(now))
+
+
+def _grade(store: Store, row: Answer, card: Card, now: datetime) -> AnswerResult:
+    """Grade and schedule an ungraded answer, in one commit."""
+    grade = grading.grade_embedded(card, row.text)
+    stage = Stage.SETTLED
+    if grading.wants_llm(grade, row.mode):
+        grade, stage = replace(grade, provisional=True), Stage.PENDING
+    with store.transaction():
+        first = store.move(row.id, Stage.UNGRADED, stage)
+        if first:
+            store.add_grade(row.id, grade, now)
+            review = _review(store, row, grade.rating)
+    if not first:  # the same answer was sent twice at once, and the other was faster
+        return result(store, row.id)
+    return _result(replace(row, stage=stage), card, [grade], review)
+
+
+def _review(store: Store, row: Answer, rating: int) -> Review:
+    """Add the answer's review to its card's log, and the state that results."""
+    stored = store.card_state(row.learner, row.card_id)
+    prior = CardState.from_dict(stored) if stored else scheduling.new_state(row.card_id)
+    late = prior.last_review is not None and prior.last_review > row.at
+    if late:
+        earlier = [review for review in store.reviews(row.learner, row.card_id) if review.at <= row.at]
+        prior = CardState.from_dict(earlier[-1].result) if earlier else scheduling.new_state(row.card_id)
+    state = scheduling.review(prior, rating, row.at)
+    review = store.add_review(row, rating, prior.to_dict(), state.to_dict())
+    if late:
+        _replay(store, row)
+    else:
+        store.put_card_state(row.learner, row.card_id, state.to_dict())
+    return review
+
+
+def _replay(store: Store, row: Answer) -> None:
+    """Recompute a card's states from one answer's review on, all from the state before it."""
+    reviews = store.reviews(row.learner, row.card_id)
+    start = next(index for index, review in enumerate(reviews) if review.answer_id == row.id)
+    state = CardState.from_dict(reviews[start].prior)
+    for review in reviews[start:]:
+        prior, state = state, scheduling.review(state, review.rating, review.at)
+        store.move_review(review, prior.to_dict(), state.to_dict())
+    store.put_card_state(row.learner, row.card_id, state.to_dict())
+
+
+def _settle(store: Store, row: Answer, verdict: Grade, now: datetime) -> AnswerResult:
+    """Store what came of asking the language model, unless another call was faster."""
+    with store.transaction():
+        if verdict.provisional:
+            if store.answer(row.id).stage is Stage.PENDING:
+                store.add_failure(row.id, verdict.provenance)
+        elif store.move(row.id, Stage.PENDING, Stage.SETTLED):
+            store.add_grade(row.id, verdict, now)
+            if not store.review(row.id).overridden:
+                store.rate_review(row.id, verdict.rating, overridden=False)
+                _replay(store, row)
+    return result(store, row.id)
+
+
+def _result(row: Answer, card: Card, grades: Sequence[Grade], review: Review) -> AnswerResult:
+    due = datetime.fromisoformat(review.result["due"])
+    return AnswerResult(
+        answer_id=row.id,
+        card=card,
+        answer=row.text,
+        grade=grades[-1],
+        rating=review.rating,
+        overridden=review.overridden,
+        due=due,
+        interval=due - row.at,
+        pending=row.stage is Stage.PENDING,
+        answered_at=row.at,
+        earlier=tuple(grades[:-1]),
+    )
+
+
+def _check(answer: str, client_answer_id: str, elapsed_ms: int | None) -> None:
+    _check_text("answer", answer, MAX_ANSWER)
+    _check_text("client_answer_id", client_answer_id, MAX_CLIENT_ID)
+    if not client_answer_id:
+        raise InputError("client_answer_id is empty; give each answer an id of its own, such as a UUID")
+    if elapsed_ms is not None and not 0 <= elapsed_ms <= MAX_ELAPSED_MS:
+        raise InputError(f"elapsed_ms is {elapsed_ms}; it must be from 0 to {MAX_ELAPSED_MS}")
+
+
+def _check_text(name: str, text: str, longest: int) -> None:
+    if len(text) > longest:
+        raise InputError(f"{name} has {len(text)} characters; the most is {longest}")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{name} has half a surrogate pair at character {error.start + 1}") from error
+
+
+def _utc(now: datetime) -> datetime:
+    if now.tzinfo is None:
+        raise InputError(f"the time {now.isoformat()} has no time zone; give one in UTC")
+    return now.astimezone(UTC)

@@ -1,0 +1,122 @@
+"""One SQLite connection for a whole process, and its transactions."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from sqlite_utils import Database
+
+from freerecall.errors import SettingsError
+from freerecall.store.migrations import migrations
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+BUSY_TIMEOUT_S = 10.0
+"""How long to wait for another process that is writing."""
+
+
+class Connection:
+    """A database that any thread may use: a lock lets one in at a time.
+
+    SQLite has one writer anyway; a lock hands over at once where SQLite would poll.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self._conn = db.conn
+        self._lock = threading.RLock()
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open the file, creating it and its folder where missing, and bring its schema up to date.
+
+        Raises SettingsError where it cannot be opened, is no database, or is a newer version's.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Transactions are begun explicitly (isolation_level None).
+            conn = sqlite3.connect(
+                path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise SettingsError(
+                f"cannot open {path} ({error}); set FREERECALL_DATA to a folder that can be written"
+            ) from error
+        try:
+            return cls(_prepare(conn, path))
+        except sqlite3.Error as error:
+            conn.close()
+            raise SettingsError(
+                f"cannot use {path} as a database ({error}); move it away, or set FREERECALL_DATA"
+                " to another folder"
+            ) from error
+        except BaseException:
+            conn.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file. All that was acknowledged is in it."""
+        with self._lock:
+            self._conn.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Write all or nothing, with no other writer in between. Not to be nested."""
+        with self._lock:
+            self._conn.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._conn.execute("COMMIT")
+            except BaseException:
+                if self._conn.in_transaction:
+                    self._conn.execute("ROLLBACK")
+                raise
+
+    def _write(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run one statement, in a commit of its own outside a transaction; return the rows it changed."""
+        with self._lock:
+            return self._conn.execute(sql, parameters).rowcount
+
+    def _all(self, sql: str, parameters: Parameters = ()) -> list[Any]:
+        with self._lock:
+            return self._conn.execute(sql, parameters).fetchall()
+
+    def _one(self, sql: str, parameters: Parameters = ()) -> Any:
+        """Return the only row, or None."""
+        rows = self._all(sql, parameters)
+        return rows[0] if rows else None
+
+
+def _prepare(conn: sqlite3.Connection, path: Path) -> Database:
+    """Set the connection's modes and apply missing migrations."""
+    db = Database(conn)
+    db.enable_wal()
+    # FULL: an acknowledged answer survives a power cut.
+    conn.execute("PRAGMA synchronous = FULL")
+    conn.execute("PRAGMA foreign_keys = ON")
+    known = {migration.name for migration in migrations.pending(Database(memory=True))}
+    applied = {migration.name for migration in migrations.applied(db)}
+    if applied - known:
+        raise SettingsError(
+            f"{path} was written by a newer freerecall; upgrade, or set FREERECALL_DATA to another folder"
+        )
+    if known - applied:
+        # The lock makes a second process that starts at the same time wait, and then find all done.
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            migrations.apply(db)
+            conn.execute("COMMIT")
+        except BaseException:
+            if conn.in_transaction:
+                conn.execute("ROLLBACK")
+            raise
+    return db

@@ -1,0 +1,214 @@
+"""The store: answers, grades, reviews and card states beside the decks."""
+
+import json
+import sqlite3
+from datetime import datetime
+from typing import Any
+
+from freerecall.errors import NotFoundError
+from freerecall.grades import Grade, Provenance
+from freerecall.store.decks import DeckTables
+from freerecall.store.rows import (
+    Answer,
+    Override,
+    Review,
+    Stage,
+    clean,
+    dump_grade,
+    dump_json,
+    load_answer,
+    load_grade,
+    load_review,
+    time_text,
+)
+
+JsonObject = dict[str, Any]
+
+_ANSWER = "id, learner, client_answer_id, card_id, card_version, text, mode, answered_at, elapsed_ms, stage"
+_GRADE = (
+    "rating, score, confidence, decided_by, provisional, evidence, feedback,"
+    " calibration, prompt, model, latency_ms, tokens_in, tokens_out, cost_usd, cached, error"
+)
+_REVIEW = "id, answer_id, at, rating, source, prior, result"
+
+
+class Store(DeckTables):
+    """One learner's or many learners' practice. Made by `Store.open`; any thread may use it.
+
+    Methods write in a commit of their own, or in the `transaction` around them.
+    A learner is a text key; `local` is there from the start.
+    """
+
+    def add_learner(self, learner: str) -> None:
+        """Make sure that there is such a learner."""
+        self._write("INSERT INTO learners (id) VALUES (?) ON CONFLICT DO NOTHING", (learner,))
+
+    def add_answer(self, answer: Answer) -> bool:
+        """Store an answer, ungraded. Return False if its learner's client_answer_id is taken already.
+
+        Raises NotFoundError for an unknown learner.
+        """
+        try:
+            return bool(
+                self._write(
+                    "INSERT INTO answers (id, learner, client_answer_id, card_id, card_version, text, mode,"
+                    " answered_at, elapsed_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                    " ON CONFLICT (learner, client_answer_id) DO NOTHING",
+                    (
+                        answer.id,
+                        answer.learner,
+                        answer.client_answer_id,
+                        answer.card_id,
+                        answer.card_version,
+                        answer.text,
+                        answer.mode.value,
+                        time_text(answer.at),
+                        answer.elapsed_ms,
+                    ),
+                )
+            )
+        except sqlite3.IntegrityError as error:
+            raise NotFoundError(f"there is no learner {answer.learner!r}") from error
+
+    def answer(self, answer_id: str) -> Answer:
+        """Return an answer. Raises NotFoundError."""
+        row = self._one(f"SELECT {_ANSWER} FROM answers WHERE id = ?", (answer_id,))  # noqa: S608
+        if row is None:
+            raise NotFoundError(f"there is no answer {answer_id!r}")
+        return load_answer(row)
+
+    def answer_of_client(self, learner: str, client_answer_id: str) -> Answer:
+        """Return the answer that a client sent under this id. Raises NotFoundError."""
+        row = self._one(
+            f"SELECT {_ANSWER} FROM answers WHERE learner = ? AND client_answer_id = ?",  # noqa: S608
+            (learner, client_answer_id),
+        )
+        if row is None:
+            raise NotFoundError(f"there is no answer with the client_answer_id {client_answer_id!r}")
+        return load_answer(row)
+
+    def ungraded(self) -> list[str]:
+        """Return the ids of answers that were stored but not graded, oldest first."""
+        rows = self._all("SELECT id FROM answers WHERE stage = 'ungraded' ORDER BY answered_at")
+        return [id for (id,) in rows]
+
+    def pending(self, limit: int) -> list[str]:
+        """Return the ids of answers that wait for a language model, the least often tried first."""
+        rows = self._all(
+            "SELECT id FROM answers WHERE stage = 'pending' ORDER BY attempts, answered_at LIMIT ?", (limit,)
+        )
+        return [id for (id,) in rows]
+
+    def move(self, answer_id: str, before: Stage, after: Stage) -> bool:
+        """Take an answer from one stage to the next. Return False if it was not in `before`."""
+        return bool(
+            self._write(
+                "UPDATE answers SET stage = ? WHERE id = ? AND stage = ?",
+                (after.value, answer_id, before.value),
+            )
+        )
+
+    def add_grade(self, answer_id: str, grade: Grade, at: datetime) -> None:
+        """Store a grade beside the answer's earlier ones; from now on it is the one that counts."""
+        self._write(
+            f"INSERT INTO grades (answer_id, graded_at, {_GRADE})"  # noqa: S608
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (answer_id, time_text(at), *dump_grade(grade)),
+        )
+
+    def grades(self, answer_id: str) -> list[Grade]:
+        """Return an answer's grades, oldest first; the last one counts."""
+        rows = self._all(f"SELECT {_GRADE} FROM grades WHERE answer_id = ? ORDER BY id", (answer_id,))  # noqa: S608
+        return [load_grade(row) for row in rows]
+
+    def add_failure(self, answer_id: str, failed: Provenance) -> None:
+        """Note on the grade that counts why a language model could not better it, and what trying cost."""
+        self._write("UPDATE answers SET attempts = attempts + 1 WHERE id = ?", (answer_id,))
+        self._write(
+            "UPDATE grades SET error = ?, tokens_in = tokens_in + ?, tokens_out = tokens_out + ?,"
+            " cost_usd = cost_usd + ? WHERE id = (SELECT max(id) FROM grades WHERE answer_id = ?)",
+            (clean(failed.error), failed.tokens_in, failed.tokens_out, failed.cost_usd, answer_id),
+        )
+
+    def add_override(self, override: Override) -> None:
+        """Log a learner's own rating of an answer."""
+        self._write(
+            "INSERT INTO overrides (answer_id, at, rating, replaced, reason) VALUES (?, ?, ?, ?, ?)",
+            (
+                override.answer_id,
+                time_text(override.at),
+                override.rating,
+                override.replaced,
+                override.reason,
+            ),
+        )
+
+    def overrides(self, answer_id: str) -> list[Override]:
+        """Return the log of an answer's overrides, oldest first; the last one counts."""
+        rows = self._all(
+            "SELECT at, rating, replaced, reason FROM overrides WHERE answer_id = ? ORDER BY id", (answer_id,)
+        )
+        return [Override(answer_id, datetime.fromisoformat(at), *rest) for at, *rest in rows]
+
+    def add_review(self, answer: Answer, rating: int, prior: JsonObject, result: JsonObject) -> Review:
+        """Log the step that an answer makes in its card's schedule."""
+        (id,) = self._one(
+            "INSERT INTO reviews (answer_id, learner, card_id, at, rating, source, prior, result)"
+            " VALUES (?, ?, ?, ?, ?, 'grade', ?, ?) RETURNING id",
+            (
+                answer.id,
+                answer.learner,
+                answer.card_id,
+                time_text(answer.at),
+                rating,
+                dump_json(prior),
+                dump_json(result),
+            ),
+        )
+        return Review(id, answer.id, answer.at, rating, False, prior, result)
+
+    def rate_review(self, answer_id: str, rating: int, *, overridden: bool) -> None:
+        """Change the rating of an answer's review; its result is the caller's to recompute."""
+        self._write(
+            "UPDATE reviews SET rating = ?, source = ? WHERE answer_id = ?",
+            (rating, "override" if overridden else "grade", answer_id),
+        )
+
+    def move_review(self, review: Review, prior: JsonObject, result: JsonObject) -> None:
+        """Change the states before and after a review."""
+        self._write(
+            "UPDATE reviews SET prior = ?, result = ? WHERE id = ?",
+            (dump_json(prior), dump_json(result), review.id),
+        )
+
+    def review(self, answer_id: str) -> Review:
+        """Return an answer's review. Raises NotFoundError while it is not graded."""
+        row = self._one(f"SELECT {_REVIEW} FROM reviews WHERE answer_id = ?", (answer_id,))  # noqa: S608
+        if row is None:
+            raise NotFoundError(f"the answer {answer_id!r} has no review")
+        return load_review(row)
+
+    def reviews(self, learner: str, card_id: str) -> list[Review]:
+        """Return a card's reviews in the order of their times, or as stored where these are the same."""
+        rows = self._all(
+            f"SELECT {_REVIEW} FROM reviews WHERE learner = ? AND card_id = ? ORDER BY at, id",  # noqa: S608
+            (learner, card_id),
+        )
+        return [load_review(row) for row in rows]
+
+    def card_state(self, learner: str, card_id: str) -> JsonObject | None:
+        """Return a card's state as `put_card_state` got it; None before the first review."""
+        row = self._one("SELECT state FROM card_states WHERE learner = ? AND card_id = ?", (learner, card_id))
+        if row is None:
+            return None
+        state: JsonObject = json.loads(row[0])
+        return state
+
+    def put_card_state(self, learner: str, card_id: str, state: JsonObject) -> None:
+        """Store a card's state; its `due` decides when the card is asked again."""
+        self._write(
+            "INSERT INTO card_states (learner, card_id, deck_id, due, state)"
+            " SELECT ?, id, deck_id, ?, ? FROM cards WHERE id = ?"
+            " ON CONFLICT (learner, card_id) DO UPDATE SET due = excluded.due, state = excluded.state",
+            (learner, time_text(datetime.fromisoformat(state["due"])), dump_json(state), card_id),
+        )
