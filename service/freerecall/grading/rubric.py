@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from string import Template
 from typing import Any
@@ -35,7 +35,7 @@ _MAX_WRONG_CLAIMS = 2
 
 _CONTROL_TOKEN = re.compile(r"<(?=[|/a-zA-Z_])|\[(?=/?[A-Z]{3,}\])")
 _RATING = re.compile(
-    r"\b(?:rat(?:e[ds]?|ings?)|scor(?:e[ds]?|ing)|grad(?:e[ds]?|ing)|marks?|stars?|full\ points|perfect(?:ly)?)\b"
+    r"\b(?:rat(?:e[ds]?|ings?)|scor(?:e[ds]?|ing)|grad(?:e[ds]?|ing)|marks?|stars?|perfect(?:ly)?)\b"
     r"|\d\s*(?:/|%|out of)\s*\d*|\b\d\s+points?\b",
     re.IGNORECASE,
 )
@@ -63,7 +63,7 @@ class RubricResult:
     evidence: tuple[Evidence, ...]
     score: float
     feedback: str
-    provenance: Provenance = Provenance()
+    provenance: Provenance = field(default_factory=Provenance)
     wrong_claims: tuple[str, ...] = ()
 
 
@@ -110,7 +110,7 @@ def reply_schema(count: int, prompt: str = DEFAULT_PROMPT) -> dict[str, Any]:
     rest = {name: spec for name, spec in schema["properties"].items() if name != "point"}
     return {
         "type": "object",
-        "properties": {**{name: schema["properties"]["point"] for name in names}, **rest},
+        "properties": {**dict.fromkeys(names, schema["properties"]["point"]), **rest},
         "required": [*names, *rest],
         "additionalProperties": False,
     }
@@ -225,14 +225,18 @@ def _point_line(point: KeyPoint) -> str:
 
 def _line(text: str) -> str:
     """Return `text` on one line, without what a chat template may read as its own marks."""
-    return _CONTROL_TOKEN.sub(lambda mark: mark.group() + " ", " ".join(text.split()))
+    return _CONTROL_TOKEN.sub(lambda mark: mark.group() + " ", " ".join(_sendable(text).split()))
 
 
 def _as_data(text: str) -> str:
     """Return `text` as a JSON string: nothing in it can end the string or open a chat turn."""
-    return _CONTROL_TOKEN.sub(
-        lambda mark: f"\\u{ord(mark.group()):04x}", json.dumps(text, ensure_ascii=False)
-    )
+    data = json.dumps(_sendable(text), ensure_ascii=False)
+    return _CONTROL_TOKEN.sub(lambda mark: f"\\u{ord(mark.group()):04x}", data)
+
+
+def _sendable(text: str) -> str:
+    """Return `text` with half characters (lone surrogates) as question marks: they have no bytes to send."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _json_object(text: str) -> dict[str, Any]:
