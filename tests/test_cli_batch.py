@@ -128,8 +128,10 @@ def test_eval_prints_and_writes_the_figures(freerecall: Terminal, tmp_path: Path
     figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
 
     assert done.code == 0
-    assert "QWK" in done.out
+    assert "qwk" in done.out.lower()
     assert figures["n"] == 4
+    assert figures.keys() >= {"qwk", "exact", "within_one", "mae", "spearman", "confusion", "intervals", "llm"}
+    assert figures["latency_ms"].keys() == {"p50", "p95"}
 
 
 @pytest.mark.parametrize("on_terminal", [True, False])

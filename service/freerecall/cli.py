@@ -2,16 +2,18 @@
 
 import io
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from freerecall import __version__, settings
-from freerecall.errors import FreerecallError, SettingsError
+from freerecall.errors import FreerecallError, InputError, SettingsError
 from freerecall.grades import GraderMode
 
 if TYPE_CHECKING:  # imported inside the commands that need them, so that --help is quick
@@ -59,6 +61,8 @@ def main() -> None:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         message = f"{where}{error.strerror or error}"
+    except sqlite3.Error as error:
+        message = f"the database: {error}"
     print("freerecall:", " ".join(message.split()), file=sys.stderr)
     sys.exit(2)
 
@@ -100,6 +104,8 @@ def grade_batch_command(
     """Grade every row of a JSON Lines file; one row out for each row in, in the same order."""
     from freerecall.evaluation.batch import grade_batch
 
+    _check_input(source)
+    _check_output(out)
     mode, llm = _grading(grader, model, api_base)
     with _progress("Grading") as on_progress:
         summary = grade_batch(source, out, mode=mode, llm=llm, on_progress=on_progress)
@@ -126,6 +132,9 @@ def eval_command(
 
     from freerecall.evaluation.run import evaluate, render
 
+    _check_input(gold)
+    if json_file is not None:
+        _check_output(json_file)
     mode, llm = _grading(grader, model, api_base)
     with _progress("Grading") as on_progress:
         report = evaluate(gold, mode=mode, llm=llm, on_progress=on_progress)
@@ -144,10 +153,10 @@ def import_command(
     data: Data = None,
 ) -> None:
     """Add a deck, or bring it up to date; unchanged cards keep their history."""
-    from freerecall.decks import read_deck
+    from freerecall.practice import import_deck
 
-    result = read_deck(file, format)
-    change = _store(context, data).put_deck(result.deck)
+    with _store(context, data) as store:
+        result, change = import_deck(store, file, format)
     counts = {
         "added": change.added,
         "changed": change.changed,
@@ -174,17 +183,17 @@ def export_command(
     """Write a deck to standard output."""
     from freerecall.decks import write_deck
 
-    typer.echo(write_deck(_store(context, data).deck(deck), format), nl=False)
+    with _store(context, data) as store:
+        typer.echo(write_deck(store.deck(deck), format), nl=False)
 
 
 @app.command("decks")
 def decks_command(context: typer.Context, data: Data = None) -> None:
     """List the decks: id, cards, how many are due and how many are new."""
+    with _store(context, data) as store:
+        decks = store.decks(datetime.now(UTC))
     rows = [("ID", "CARDS", "DUE", "NEW", "TITLE")]
-    rows += [
-        (deck.id, str(deck.cards), str(deck.due), str(deck.new), deck.title)
-        for deck in _store(context, data).decks()
-    ]
+    rows += [(deck.id, str(deck.cards), str(deck.due), str(deck.new), deck.title) for deck in decks]
     width = max(len(row[0]) for row in rows)
     for name, cards, due, new, title in rows:
         typer.echo(f"{name:<{width}}  {cards:>5}  {due:>5}  {new:>5}  {title}")
@@ -205,10 +214,8 @@ def study_command(
     from freerecall.study import study
 
     mode, llm = _grading(grader, model, api_base)
-    store = _store(context, data)
-    if deck is not None:
-        store.deck(deck)
-    study(store, deck, mode=mode, llm=llm)
+    with _store(context, data) as store:
+        study(store, deck, mode=mode, llm=llm)
 
 
 def _settings(**given: object) -> settings.Settings:
@@ -237,11 +244,30 @@ def _grading(
     return chosen.grader, client
 
 
-def _store(context: typer.Context, data: Path | None) -> "Store":
-    """Open the store, with the bundled decks in it."""
+@contextmanager
+def _store(context: typer.Context, data: Path | None) -> "Iterator[Store]":
+    """Open the store, with the bundled decks in it and every stored answer graded."""
+    from freerecall import practice
     from freerecall.store import Store
 
-    return Store.open(_settings(data=data or context.obj).database)
+    with Store.open(_settings(data=data or context.obj).database) as store:
+        practice.load_bundled(store)
+        practice.recover(store, datetime.now(UTC))
+        yield store
+
+
+def _check_output(path: Path) -> None:
+    """Raise InputError where `path` cannot be written, before the work is done rather than after."""
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent} is no folder: make it first, or write elsewhere")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no ordinary file: write elsewhere")
+
+
+def _check_input(path: Path) -> None:
+    """Raise InputError where `path` cannot be read twice, as counting and then grading does."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no ordinary file: save the rows in one first")
 
 
 @contextmanager
