@@ -130,7 +130,16 @@ def test_eval_prints_and_writes_the_figures(freerecall: Terminal, tmp_path: Path
     assert done.code == 0
     assert "qwk" in done.out.lower()
     assert figures["n"] == 4
-    assert figures.keys() >= {"qwk", "exact", "within_one", "mae", "spearman", "confusion", "intervals", "llm"}
+    assert figures.keys() >= {
+        "qwk",
+        "exact",
+        "within_one",
+        "mae",
+        "spearman",
+        "confusion",
+        "intervals",
+        "llm",
+    }
     assert figures["latency_ms"].keys() == {"p50", "p95"}
 
 
