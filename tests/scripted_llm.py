@@ -1,4 +1,4 @@
-"""A scripted language model: a real HTTP server on loopback that speaks OpenAI's chat protocol, or fails on order.
+"""A scripted language model: a real HTTP server on loopback, OpenAI's chat protocol, and failures on order.
 
     with ScriptedLLM(status(429, retry_after=0), covered()) as server:
         llm = LLM("openai/scripted", server.api_base, retry_delay_s=0)
@@ -50,7 +50,7 @@ class Request:
     @property
     def answer(self) -> str:
         """The learner's answer, as the prompt quotes it."""
-        data = self.prompt.rpartition("Learner's answer: ")[2]
+        data = self.prompt.rpartition("learner's answer: ")[2]
         return str(json.loads(data)) if data.startswith('"') else ""
 
 

@@ -33,6 +33,7 @@ _VALUE = {Verdict.COVERED: 1.0, Verdict.PARTIAL: 0.5, Verdict.MISSING: 0.0, Verd
 _WRONG_CLAIM = 0.1
 _MAX_WRONG_CLAIMS = 2
 
+_TURN = re.compile(r"^# (system|user|assistant)$", re.MULTILINE)
 _CONTROL_TOKEN = re.compile(r"<(?=[|/a-zA-Z_])|\[(?=/?[A-Z]{3,}\])")
 _RATING = re.compile(
     r"\b(?:rat(?:e[ds]?|ings?)|scor(?:e[ds]?|ing)|grad(?:e[ds]?|ing)|marks?|stars?|perfect(?:ly)?)\b"
@@ -44,10 +45,13 @@ _MARKUP = re.compile(r"https?:|www\.|[<>{}\[\]`*_#|\\]|\b\w+\.(?:com|org|net|io|
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt file: `name` with its version, two templates, and the JSON Schema of one reply."""
+    """A prompt file: `name` with its version, the turns of a conversation, and the JSON Schema of one reply.
+
+    `opening` are fixed (role, text) turns: the instructions, and an example; `user` is the last turn.
+    """
 
     name: str
-    system: str
+    opening: tuple[tuple[str, str], ...]
     user: Template
     schema: dict[str, Any]
 
@@ -69,7 +73,7 @@ class RubricResult:
 
 @cache
 def read_prompt(name: str) -> Prompt:
-    """Read `prompts/<name>.md`: front matter (name, version, schema), then `# system` and `# user`.
+    """Read `prompts/<name>.md`: front matter (name, version, schema), then one `# role` section a turn.
 
     Raises FileNotFoundError or ValueError where the file is missing or not of that form.
     """
@@ -77,9 +81,10 @@ def read_prompt(name: str) -> Prompt:
     try:
         _, front, body = path.read_text(encoding="utf-8").split("---\n", 2)
         about = dict(line.split(": ", 1) for line in front.splitlines())
-        system, user = body.removeprefix("# system\n").split("\n# user\n", 1)
+        parts = _TURN.split(body)[1:]
+        *opening, (_, user) = zip(parts[::2], map(str.strip, parts[1::2]), strict=True)
         schema = json.loads((path.parent / about["schema"]).read_text(encoding="utf-8"))
-        return Prompt(f"{about['name']}-v{about['version']}", system.strip(), Template(user.strip()), schema)
+        return Prompt(f"{about['name']}-v{about['version']}", tuple(opening), Template(user), schema)
     except (KeyError, ValueError) as error:
         raise ValueError(f"{path.name}: not a prompt file: {error}") from error
 
@@ -100,7 +105,7 @@ def messages(card: Card, answer: str, prompt: str = DEFAULT_PROMPT) -> list[Mess
         points=points,
         answer=_as_data(answer[:MAX_ANSWER]),
     )
-    return [{"role": "system", "content": template.system}, {"role": "user", "content": user}]
+    return [{"role": role, "content": text} for role, text in (*template.opening, ("user", user))]
 
 
 def reply_schema(count: int, prompt: str = DEFAULT_PROMPT) -> dict[str, Any]:
@@ -151,7 +156,7 @@ async def grade_rubric(
     except LLMReplyError as error:
         conversation += [
             {"role": "assistant", "content": replies[0].text[:1_000]},
-            {"role": "user", "content": f"That is not the JSON object asked for: {error}. Send it again."},
+            {"role": "user", "content": f"That is not the JSON asked for: {error}. Send the whole JSON again."},
         ]
         replies.append(await ask())
         result = parse_reply(replies[1].text, card, answer, replies[1].logprobs)
@@ -189,7 +194,7 @@ def parse_reply(
     spans: list[Span] = []
     voided = False
     for name, point, verdict, sure in zip(names, points, verdicts, sureness, strict=True):
-        span = read.find(_text(reply[name].get("quote")))
+        span = _place(read, _text(reply[name].get("quote")), point)
         if verdict is not Verdict.MISSING and (span is None or not read.supports(span, point, card)):
             verdict, span, voided = Verdict.MISSING, None, True
         if verdict is Verdict.MISSING or span is None:
@@ -237,6 +242,15 @@ def _as_data(text: str) -> str:
 def _sendable(text: str) -> str:
     """Return `text` with half characters (lone surrogates) as question marks: they have no bytes to send."""
     return text.encode("utf-8", "replace").decode()
+
+
+def _place(read: Answer, quote: str, point: KeyPoint) -> Span | None:
+    """Return where the quote stands in the answer; a weak model quotes the point for words that say the same."""
+    wordings = (point.text, *point.accept)
+    span = read.find(quote)
+    if span is None and any(quote.casefold() == wording.casefold() for wording in wordings):
+        span = next((found for found in map(read.find, wordings) if found), None)
+    return span
 
 
 def _json_object(text: str) -> dict[str, Any]:
