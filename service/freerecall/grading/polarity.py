@@ -27,7 +27,7 @@ stable unstable|reliable unreliable|valid invalid|correct incorrect|correct wron
 possible impossible|necessary unnecessary|safe dangerous|safe unsafe|simple complex|simple complicated
 living dead|alive dead|native foreign|solid liquid|liquid gas|solid gas|soluble insoluble|float sink
 dissolve crystallise|evaporate condense|freeze melt|conductor insulator|conduct insulate|parallel series
-acid base|acidic alkaline|predator prey|producer consumer|male female|train deploy
+acid base|acidic alkaline|predator prey|producer consumer|male female
 development production|experiment production|success failure|succeed fail|pass fail|continuous occasional
 continuous once|straight circular|linear iterative|forward backward|forwards backwards|ahead behind|near far
 narrow wide|shallow deep|active passive|sender receiver|encrypt decrypt|read write|upload download|cause effect

@@ -245,7 +245,7 @@ def _sendable(text: str) -> str:
 
 
 def _place(read: Answer, quote: str, point: KeyPoint) -> Span | None:
-    """Return where the quote stands in the answer; a weak model quotes the point for words that say the same."""
+    """Return where the quote stands in the answer, or another wording of the point it repeats, or None."""
     wordings = (point.text, *point.accept)
     span = read.find(quote)
     if span is None and any(quote.casefold() == wording.casefold() for wording in wordings):

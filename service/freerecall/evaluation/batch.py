@@ -1,0 +1,150 @@
+"""Grade many rows: in order, one result for each, on all processors or with many calls under way."""
+
+import asyncio
+import json
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from freerecall import grading
+from freerecall.evaluation.rows import BadRow, Row, grade_dict, parse_lines, read_rows
+from freerecall.grades import Grade, GraderMode
+from freerecall.llm import LLM
+
+CHUNK = 200
+POOL_FROM = 2_000
+"""Rows from which starting more processes pays."""
+DEADLINE_S = 120.0
+"""Seconds that one answer may take in a batch, retries and waiting for its turn included."""
+
+T = TypeVar("T")
+Progress = Callable[[int, int], None]
+Result = tuple[Row, Grade] | BadRow
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSummary:
+    """How many rows were read, and how many of them were bad."""
+
+    rows: int
+    bad: int
+
+
+def grade_batch(
+    source: Path, out: Path, *, mode: GraderMode, llm: LLM | None, on_progress: Progress
+) -> BatchSummary:
+    """Grade the rows of `source` into `out`, which appears whole or not at all.
+
+    Raises OSError where a file cannot be read or written.
+    """
+    total = count_rows(source)
+    rows = bad = 0
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=out.parent, prefix=f".{out.name}.", delete=False
+    ) as file:
+        try:
+            for line, is_bad in _graded_lines(source, total, mode, llm):
+                file.write(line + "\n")
+                rows += 1
+                bad += is_bad
+                on_progress(rows, total)
+            file.close()
+            Path(file.name).chmod(0o666 & ~_umask())
+            Path(file.name).replace(out)
+        except BaseException:
+            file.close()
+            Path(file.name).unlink(missing_ok=True)
+            raise
+    return BatchSummary(rows, bad)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def count_rows(path: Path) -> int:
+    """Return the number of non-blank lines. Raises OSError where the file cannot be read."""
+    with path.open("rb") as file:
+        return sum(1 for line in file if line.strip())
+
+
+def _graded_lines(
+    source: Path, total: int, mode: GraderMode, llm: LLM | None
+) -> Iterator[tuple[str, bool]]:
+    if mode is GraderMode.EMBEDDED and total >= POOL_FROM and (os.cpu_count() or 1) > 1:
+        yield from _in_processes(source)
+        return
+    for result in grade_rows(read_rows(source), mode=mode, llm=llm):
+        yield _line(result), isinstance(result, BadRow)
+
+
+def _in_processes(source: Path) -> Iterator[tuple[str, bool]]:
+    """Parsing, grading and writing JSON all happen in the workers; only lines travel."""
+    context = multiprocessing.get_context("spawn")
+    with source.open("rb") as file, ProcessPoolExecutor(mp_context=context, initializer=grading.warm) as pool:
+        numbered = ((number, line) for number, line in enumerate(file, 1) if line.strip())
+        for lines in pool.map(_grade_lines, _chunks(numbered)):
+            yield from lines
+
+
+def _grade_lines(numbered: list[tuple[int, bytes]]) -> list[tuple[str, bool]]:
+    out = []
+    for number, line in numbered:
+        (row,) = parse_lines([line])
+        if isinstance(row, BadRow):
+            row = replace(row, line=number, error=row.error.replace("line 1:", f"line {number}:", 1))
+            row = replace(row, id=number) if row.id == 1 and b'"id"' not in line else row
+        result: Result = row if isinstance(row, BadRow) else (row, _grade_embedded(row))
+        out.append((_line(result), isinstance(result, BadRow)))
+    return out
+
+
+def _line(result: Result) -> str:
+    if isinstance(result, BadRow):
+        return json.dumps(result.to_dict(), ensure_ascii=False)
+    row, grade = result
+    return json.dumps({"id": row.id, **grade_dict(grade)}, ensure_ascii=False)
+
+
+def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk
+
+
+def grade_rows(
+    rows: Iterable[Row | BadRow], *, mode: GraderMode, llm: LLM | None
+) -> Iterator[Result]:
+    """Yield a result for each row, in order. `grade.provenance.latency_ms` is what each took."""
+    if mode is GraderMode.EMBEDDED:
+        for row in rows:
+            yield row if isinstance(row, BadRow) else (row, _grade_embedded(row))
+        return
+    with asyncio.Runner() as runner:
+        for chunk in _chunks(rows):
+            yield from runner.run(_grade_chunk(chunk, mode, llm))
+
+
+async def _grade_chunk(chunk: list[Row | BadRow], mode: GraderMode, llm: LLM | None) -> list[Result]:
+    async def one(row: Row | BadRow) -> Result:
+        if isinstance(row, BadRow):
+            return row
+        return row, await grading.grade(row.card, row.answer, mode=mode, llm=llm, deadline_s=DEADLINE_S)
+
+    return list(await asyncio.gather(*(one(row) for row in chunk)))
+
+
+def _grade_embedded(row: Row) -> Grade:
+    started = time.perf_counter()
+    grade = grading.grade_embedded(row.card, row.answer)
+    took = (time.perf_counter() - started) * 1000
+    return replace(grade, provenance=replace(grade.provenance, latency_ms=round(took, 3)))
