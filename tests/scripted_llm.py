@@ -44,13 +44,14 @@ class Request:
 
     @property
     def prompt(self) -> str:
-        """The user's first message."""
-        return next(one["content"] for one in self.body["messages"] if one["role"] == "user")
+        """The message that holds the learner's answer: the last one that does, as there may be an example."""
+        texts = [one["content"] for one in self.body["messages"] if one["role"] == "user"]
+        return next((text for text in reversed(texts) if _ANSWER in text), texts[-1])
 
     @property
     def answer(self) -> str:
         """The learner's answer, as the prompt quotes it."""
-        data = self.prompt.rpartition("learner's answer: ")[2]
+        data = self.prompt.rpartition(_ANSWER)[2]
         return str(json.loads(data)) if data.startswith('"') else ""
 
 
@@ -67,6 +68,7 @@ class Response:
 
 Step = Callable[[Request], Response]
 
+_ANSWER = "learner's answer: "
 _JSON = {"Content-Type": "application/json"}
 
 

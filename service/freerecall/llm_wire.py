@@ -4,9 +4,10 @@ import asyncio
 import email.utils
 import importlib
 import json
+import math
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from freerecall.errors import LLMError, LLMReplyError, LLMUnavailableError
@@ -151,10 +152,12 @@ def refusal(error: Exception, sent: Request) -> str | None:
 
 def retry_after(error: BaseException | None) -> float | None:
     """Return the seconds that the server behind `error` asks to wait, or None."""
-    headers = getattr(getattr(error, "response", None), "headers", None)
-    value = str(headers.get("retry-after") or "") if headers is not None else ""
+    headers = getattr(error, "litellm_response_headers", None)
+    headers = headers or getattr(getattr(error, "response", None), "headers", None)
+    value = str(headers.get("retry-after") or "") if isinstance(headers, Mapping) else ""
     try:
-        return max(float(value), 0.0)
+        seconds = float(value)
+        return max(seconds, 0.0) if math.isfinite(seconds) else None
     except ValueError:
         pass
     try:

@@ -156,7 +156,10 @@ async def grade_rubric(
     except LLMReplyError as error:
         conversation += [
             {"role": "assistant", "content": replies[0].text[:1_000]},
-            {"role": "user", "content": f"That is not the JSON asked for: {error}. Send the whole JSON again."},
+            {
+                "role": "user",
+                "content": f"That is not the JSON asked for: {error}. Send it again, whole.",
+            },
         ]
         replies.append(await ask())
         result = parse_reply(replies[1].text, card, answer, replies[1].logprobs)
@@ -324,10 +327,14 @@ def _wrong_claims(claims: object, read: Answer, taken: Sequence[Span]) -> tuple[
 
 
 def _feedback(said: str, evidence: Sequence[Evidence], wrong: Sequence[str], *, trust: bool) -> str:
-    """Return the model's sentence if it is plain and speaks of the subject only, else one made here."""
+    """Return the model's sentence if it is plain and speaks of the subject only, else one made here.
+
+    Where nothing is amiss there is nothing for the model to add.
+    """
+    complete = not wrong and all(one.verdict is Verdict.COVERED for one in evidence)
     line = " ".join("".join(c if c.isprintable() else " " for c in said).split())
     plain = not _RATING.search(line) and not _MARKUP.search(line) and not speaks_of_grading(line)
-    if trust and line and plain and len(line) <= MAX_FEEDBACK:
+    if trust and not complete and line and plain and len(line) <= MAX_FEEDBACK:
         return line
     parts = []
     for verdict, label in (
@@ -335,7 +342,7 @@ def _feedback(said: str, evidence: Sequence[Evidence], wrong: Sequence[str], *, 
         (Verdict.MISSING, "Missing"),
         (Verdict.PARTIAL, "Only partly said"),
     ):
-        points = [one.point for one in evidence if one.verdict is verdict]
+        points = [one.point.rstrip(" .") for one in evidence if one.verdict is verdict]
         if points:
             parts.append(f"{label}: {'; '.join(' '.join(point.split()) for point in points)}.")
     if wrong:
