@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -160,3 +161,26 @@ def test_the_progress_bar_is_for_terminals_only(tmp_path: Path, on_terminal: boo
     assert (b"Grading" in told) is on_terminal
     assert (b"\x1b[" in told) is on_terminal
     assert b"50 of 50 rows" in told
+
+
+def test_ctrl_c_stops_all_processes_and_leaves_no_file(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", [{**ROW, "id": n} for n in range(20_000)])
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "freerecall", "grade-batch", str(source), "--out", str(tmp_path / "out")]
+    with subprocess.Popen(
+        command, env=environment(tmp_path, TERM="xterm"), stderr=theirs, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        told = b""
+        while b"Grading" not in told:
+            told += os.read(ours, 4096)
+        os.killpg(process.pid, signal.SIGINT)
+        with contextlib.suppress(OSError):
+            while chunk := os.read(ours, 4096):
+                told += chunk
+        process.wait(timeout=60)
+        os.close(ours)
+
+    assert process.returncode == 130
+    assert b"Traceback" not in told
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]

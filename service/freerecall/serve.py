@@ -36,7 +36,9 @@ def serve(settings: Settings, host: str, port: int) -> None:
         signal.signal(stop, lambda *_: sys.exit(0))
 
     from freerecall.api.app import create_app  # after the socket: a taken port is told at once
+    from freerecall.store import Store
 
+    Store.open(settings.database).close()  # an unusable data folder is told in one line, too
     config = uvicorn.Config(
         create_app(settings), log_level="warning", access_log=False, timeout_graceful_shutdown=10
     )

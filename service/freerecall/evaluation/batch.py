@@ -4,10 +4,13 @@ import asyncio
 import json
 import multiprocessing
 import os
+import signal
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -77,9 +80,7 @@ def count_rows(path: Path) -> int:
         return sum(1 for line in file if line.strip())
 
 
-def _graded_lines(
-    source: Path, total: int, mode: GraderMode, llm: LLM | None
-) -> Iterator[tuple[str, bool]]:
+def _graded_lines(source: Path, total: int, mode: GraderMode, llm: LLM | None) -> Iterator[tuple[str, bool]]:
     if mode is GraderMode.EMBEDDED and total >= POOL_FROM and (os.cpu_count() or 1) > 1:
         yield from _in_processes(source)
         return
@@ -88,12 +89,29 @@ def _graded_lines(
 
 
 def _in_processes(source: Path) -> Iterator[tuple[str, bool]]:
-    """Parsing, grading and writing JSON all happen in the workers; only lines travel."""
+    """Parsing, grading and writing JSON all happen in the workers; only lines travel, a few chunks ahead."""
     context = multiprocessing.get_context("spawn")
+    ahead = 2 * (os.cpu_count() or 1)
     with source.open("rb") as file, ProcessPoolExecutor(mp_context=context, initializer=grading.warm) as pool:
         numbered = ((number, line) for number, line in enumerate(file, 1) if line.strip())
-        for lines in pool.map(_grade_lines, _chunks(numbered)):
-            yield from lines
+        running: deque[Future[list[tuple[str, bool]]]] = deque()
+        for chunk in _chunks(numbered):
+            with _uninterrupted():
+                running.append(pool.submit(_grade_lines, chunk))
+            if len(running) > ahead:
+                yield from running.popleft().result()
+        while running:
+            yield from running.popleft().result()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Processes started within never see Ctrl-C: one that died of it would leave the pool waiting."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _grade_lines(numbered: list[tuple[int, bytes]]) -> list[tuple[str, bool]]:
@@ -121,9 +139,7 @@ def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
         yield chunk
 
 
-def grade_rows(
-    rows: Iterable[Row | BadRow], *, mode: GraderMode, llm: LLM | None
-) -> Iterator[Result]:
+def grade_rows(rows: Iterable[Row | BadRow], *, mode: GraderMode, llm: LLM | None) -> Iterator[Result]:
     """Yield a result for each row, in order. `grade.provenance.latency_ms` is what each took."""
     if mode is GraderMode.EMBEDDED:
         for row in rows:
