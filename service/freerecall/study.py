@@ -5,17 +5,18 @@ import contextlib
 import time
 import unicodedata
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.text import Text
 
 from freerecall import practice
-from freerecall.cards import Card, Kind
+from freerecall.cards import Card
 from freerecall.grades import RATING_NAMES, RATINGS, Evidence, GraderMode, Verdict
 from freerecall.llm import LLM
 from freerecall.practice import AnswerResult
 from freerecall.store import Store
+from freerecall.wording import HINTS, until
 
 MARKS = {
     Verdict.COVERED: ("✓", "green"),
@@ -24,13 +25,6 @@ MARKS = {
     Verdict.CONTRADICTED: ("⚠", "bold red"),
 }
 RATING_STYLES = {1: "bold red", 2: "red", 3: "yellow", 4: "green", 5: "bold green"}
-HINTS = {
-    Kind.DEFINITION: "",
-    Kind.LIST: "a list, in any order",
-    Kind.ORDERED_LIST: "a list, in order",
-    Kind.TRUE_FALSE: "true or false, and why",
-    Kind.CLOZE: "fill in the blanks",
-}
 LLM_DEADLINE_S = 20.0
 
 
@@ -159,22 +153,6 @@ def plain(text: str) -> str:
         "\ufffd" if unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t" else char
         for char in text
     )
-
-
-def until(due: datetime, now: datetime) -> str:
-    """Say in words when `due` comes: "now", "in 10 minutes", "in 3 days"."""
-    left = due - now
-    if left < timedelta(seconds=30):
-        return "now"
-    for unit, length in (
-        ("day", timedelta(days=1)),
-        ("hour", timedelta(hours=1)),
-        ("minute", timedelta(minutes=1)),
-    ):
-        if left >= length * 0.95:
-            count = max(1, round(left / length))
-            return f"in {count} {unit}{'' if count == 1 else 's'}"
-    return "in a minute"
 
 
 def _now() -> datetime:

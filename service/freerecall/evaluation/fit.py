@@ -60,7 +60,9 @@ def out_of_fold(features: Floats, correct: NDArray[np.int_], groups: Sequence[st
     return odds
 
 
-def fit_ordinal(inputs: Floats, ratings: NDArray[np.int_], *, penalty: float = 0.02) -> dict[str, list[float]]:
+def fit_ordinal(
+    inputs: Floats, ratings: NDArray[np.int_], *, penalty: float = 0.02
+) -> dict[str, list[float]]:
     """Fit P(rating >= k) = sigmoid(w·x - c_k) by maximum likelihood with a ridge; rising cuts."""
     from scipy.optimize import minimize
 
@@ -116,7 +118,9 @@ def save_forest(model: Any, path: Path) -> None:
     )
 
 
-def save(version: str, forest: Any, prose: dict[str, Any], points: dict[str, Any], meta: dict[str, Any]) -> None:
+def save(
+    version: str, forest: Any, prose: dict[str, Any], points: dict[str, Any], meta: dict[str, Any]
+) -> None:
     """Write a calibration under its version name."""
     folder = calibration.FOLDER
     folder.mkdir(exist_ok=True)

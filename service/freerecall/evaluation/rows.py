@@ -53,7 +53,10 @@ def read_rows(path: Path, *, gold: bool = False) -> Iterator[Row | BadRow]:
 
 
 def parse_lines(
-    lines: Iterable[bytes], *, gold: bool = False, questions: dict[tuple[str, str], dict[str, Any]] | None = None
+    lines: Iterable[bytes],
+    *,
+    gold: bool = False,
+    questions: dict[tuple[str, str], dict[str, Any]] | None = None,
 ) -> Iterator[Row | BadRow]:
     """Parse each non-blank line; what is wrong with a line comes as a BadRow, never as an exception."""
     for number, line in enumerate(lines, 1):

@@ -57,7 +57,9 @@ def evaluate(gold: Path, *, mode: GraderMode, llm: LLM | None, on_progress: Prog
     return report(graded, bad, mode, llm.model if llm else "")
 
 
-def report(graded: Sequence[tuple[Row, Grade]], bad: Sequence[BadRow], mode: GraderMode, model: str) -> Report:
+def report(
+    graded: Sequence[tuple[Row, Grade]], bad: Sequence[BadRow], mode: GraderMode, model: str
+) -> Report:
     """Compare grades with gold."""
     rated = [(row, grade) for row, grade in graded if row.gold is not None]
     labelled = [(row, grade) for row, grade in graded if row.label is not None]
@@ -126,8 +128,14 @@ def _labels(labelled: Sequence[tuple[Row, Grade]]) -> dict[str, dict[str, Estima
 
 def render(report: Report) -> str:
     """Return the report as plain text for a terminal."""
-    lines = [f"grader {report.grader}" + (f" with {report.model}" if report.model else "") + f", n {report.n}"]
-    lines += [f"passed over, {len(report.bad)} bad rows; the first: {report.bad[0]['error']}"] if report.bad else []
+    lines = [
+        f"grader {report.grader}" + (f" with {report.model}" if report.model else "") + f", n {report.n}"
+    ]
+    lines += (
+        [f"passed over, {len(report.bad)} bad rows; the first: {report.bad[0]['error']}"]
+        if report.bad
+        else []
+    )
     lines += [f"  {name:<12} {_shown(value)}" for name, value in report.ratings.items()]
     if report.confusion:
         lines.append("  gold \\ given " + "".join(f"{rating:>6}" for rating in range(1, 6)))
@@ -136,7 +144,9 @@ def render(report: Report) -> str:
             for rating, row in enumerate(report.confusion, 1)
         ]
     for name, values in report.labels.items():
-        lines.append(f"{name}: correct against the rest, rating >= {CORRECT_FROM} as correct, n {values['n']}")
+        lines.append(
+            f"{name}: correct against the rest, rating >= {CORRECT_FROM} as correct, n {values['n']}"
+        )
         lines += [f"  {key:<12} {_shown(v)}" for key, v in values.items() if isinstance(v, Estimate)]
     calls = report.llm
     lines.append(
@@ -144,7 +154,9 @@ def render(report: Report) -> str:
         f"cost ${calls['cost_usd']:.4f}; latency p50 {report.latency_ms['p50']:.1f} ms, p95 {report.latency_ms['p95']:.1f} ms"
     )
     decided = ", ".join(f"{name} {count}" for name, count in report.decided_by.items())
-    lines.append(f"decided by: {decided}" + (f"; provisional {report.provisional}" if report.provisional else ""))
+    lines.append(
+        f"decided by: {decided}" + (f"; provisional {report.provisional}" if report.provisional else "")
+    )
     return "\n".join(lines)
 
 

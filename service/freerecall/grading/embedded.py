@@ -63,7 +63,8 @@ def read(card: Card, answer: str) -> Reading | None:
     found = evidence.locate(prepared, matched)
     judged = evidence.judge(prepared, matched, found, answer)
     places = [
-        answer.find(item.quote) if item.verdict in (Verdict.COVERED, Verdict.PARTIAL) else -1 for item in judged
+        answer.find(item.quote) if item.verdict in (Verdict.COVERED, Verdict.PARTIAL) else -1
+        for item in judged
     ]
     return Reading(judged, features.describe(prepared, matched, answer), places, prepared, matched)
 
@@ -148,7 +149,15 @@ def _true_false(card: Card, answer: str, model: calibration.Calibration) -> Grad
     weight = round(float(prepared.point_weights[0]), 4)
     if said is None:
         first = Evidence(prepared.points[0], Verdict.MISSING, weight=weight)
-        rating = 4 if reasons >= 0.8 else 3 if reasons >= evidence.COVERED else 2 if reasons >= evidence.PARTIAL else 1
+        rating = (
+            4
+            if reasons >= 0.8
+            else 3
+            if reasons >= evidence.COVERED
+            else 2
+            if reasons >= evidence.PARTIAL
+            else 1
+        )
         confidence = 0.5
     elif said is not expected:
         first = Evidence(prepared.points[0], Verdict.CONTRADICTED, "", FoundBy.KEYWORDS, 0.0, weight)

@@ -29,7 +29,11 @@ class PointMatch:
 
 def locate(prepared: Prepared, match: Match) -> list[PointMatch]:
     """Find every key point's best place in the answer, in the card's order."""
-    blend = 0.35 * match.coverage_new + 0.25 * match.keyword_coverage + 0.4 * semantics.likeness(match.phrase_cosine)
+    blend = (
+        0.35 * match.coverage_new
+        + 0.25 * match.keyword_coverage
+        + 0.4 * semantics.likeness(match.phrase_cosine)
+    )
     strength = np.maximum(match.keyword_coverage, blend)
     # Of two equally good windows the shorter is the better quote.
     length = np.array([last - first for first, last in match.windows], np.float32)
@@ -94,7 +98,11 @@ def _evidence(
     else:
         coverage = point.coverage
         verdict = (
-            Verdict.COVERED if coverage >= COVERED else Verdict.PARTIAL if coverage >= PARTIAL else Verdict.MISSING
+            Verdict.COVERED
+            if coverage >= COVERED
+            else Verdict.PARTIAL
+            if coverage >= PARTIAL
+            else Verdict.MISSING
         )
     if verdict is Verdict.MISSING:
         return Evidence(text, verdict, coverage=round(coverage, 3), weight=round(weight, 4))
@@ -109,7 +117,9 @@ def quote_of(prepared: Prepared, match: Match, point: PointMatch, answer: str) -
     table, first, last = _columns(match, point.window)
     words = prepared.phrases[point.phrase].words
     content = match.content[first:last]
-    strength = np.maximum(table[:, words].max(axis=1, initial=0.0), match.opposite[first:last][:, words].any(axis=1))
+    strength = np.maximum(
+        table[:, words].max(axis=1, initial=0.0), match.opposite[first:last][:, words].any(axis=1)
+    )
     hits = np.flatnonzero(strength >= 0.35)
     if not hits.size:
         hits = np.arange(len(content))

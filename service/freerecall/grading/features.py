@@ -88,9 +88,17 @@ def describe(prepared: Prepared, match: Match, answer: str) -> Floats:
     ref_stems = [prepared.stems[c] for c in phrase.words]
 
     points = point_coverage(prepared, match)
-    new_vec = semantics.unit((semantics.word_vectors([t.word for t in match.content]) * (~in_question)[:, None]).sum(axis=0))
+    new_vec = semantics.unit(
+        (semantics.word_vectors([t.word for t in match.content]) * (~in_question)[:, None]).sum(axis=0)
+    )
     ref_new = semantics.unit(
-        (prepared.vectors[phrase.words] * (semantics.weights(semantics.word_vectors([prepared.words[c] for c in phrase.words])) * ~prepared.in_question[phrase.words])[:, None]).sum(axis=0)
+        (
+            prepared.vectors[phrase.words]
+            * (
+                semantics.weights(semantics.word_vectors([prepared.words[c] for c in phrase.words]))
+                * ~prepared.in_question[phrase.words]
+            )[:, None]
+        ).sum(axis=0)
     )
     return np.array(
         [
@@ -107,7 +115,10 @@ def describe(prepared: Prepared, match: Match, answer: str) -> Floats:
             max(fuzz.token_sort_ratio(typed, text) for text in texts) / 100,
             max(fuzz.partial_ratio(typed, text) for text in texts) / 100,
             LCSseq.normalized_similarity(stems, ref_stems),
-            float(semantics.unit(semantics.word_vectors([t.word for t in match.content]).sum(axis=0)) @ prepared.question_vector),
+            float(
+                semantics.unit(semantics.word_vectors([t.word for t in match.content]).sum(axis=0))
+                @ prepared.question_vector
+            ),
             float((weight * in_question).sum()) / total,
             float(np.log1p((~in_question).sum())),
             float(np.log((len(stems) + 1) / (len(ref_stems) + 1))),

@@ -14,10 +14,16 @@ def sentence(found: Sequence[Evidence], rating: int) -> str:
         return _one(by, rating)
     parts = []
     if not by[Verdict.MISSING] and not by[Verdict.CONTRADICTED] and not by[Verdict.PARTIAL]:
-        parts.append("Every key point is there." if rating >= 4 else "The key points are there, but something else is off.")
+        parts.append(
+            "Every key point is there."
+            if rating >= 4
+            else "The key points are there, but something else is off."
+        )
     else:
         full = len(by[Verdict.COVERED])
-        parts.append(f"{full} of {len(found)} key points are there." if full else "No key point is fully there.")
+        parts.append(
+            f"{full} of {len(found)} key points are there." if full else "No key point is fully there."
+        )
     if by[Verdict.CONTRADICTED]:
         parts.append(f"This goes against the reference: {_names(by[Verdict.CONTRADICTED])}.")
     if by[Verdict.PARTIAL]:

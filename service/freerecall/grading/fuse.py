@@ -58,7 +58,11 @@ def fuse(embedded: Grade, llm: Grade) -> Grade:
 
 def _better(one: Evidence, other: Evidence) -> Evidence:
     """Words found by spelling are proof; else the model, which reads better, has the say."""
-    if one.verdict is Verdict.COVERED and one.found_by is FoundBy.KEYWORDS and other.verdict is not Verdict.CONTRADICTED:
+    if (
+        one.verdict is Verdict.COVERED
+        and one.found_by is FoundBy.KEYWORDS
+        and other.verdict is not Verdict.CONTRADICTED
+    ):
         return one
     return replace(other, point=one.point, weight=one.weight)
 

@@ -203,11 +203,7 @@ def _windows(content: list[Token]) -> list[tuple[int, int]]:
     """Runs of one to three neighbouring clauses, and the whole answer, as row ranges."""
     starts = [i for i, token in enumerate(content) if i == 0 or token.clause != content[i - 1].clause]
     ends = [*starts[1:], len(content)]
-    ranges = {
-        (starts[i], ends[i + run])
-        for run in range(_WINDOW)
-        for i in range(len(starts) - run)
-    }
+    ranges = {(starts[i], ends[i + run]) for run in range(_WINDOW) for i in range(len(starts) - run)}
     ranges.add((0, len(content)))
     return sorted(ranges)
 

@@ -59,7 +59,9 @@ def opposites(word: str) -> frozenset[str]:
     return frozenset(found)
 
 
-_TRUE = frozenset("true t yes y yeah yep yup correct right richtig ja oui vrai si sí verdadero wahr agree".split())
+_TRUE = frozenset(
+    "true t yes y yeah yep yup correct right richtig ja oui vrai si sí verdadero wahr agree".split()
+)
 _FALSE = frozenset("false f no n nope nah incorrect wrong untrue falsch nein non faux falso disagree".split())
 
 

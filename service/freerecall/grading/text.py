@@ -11,7 +11,9 @@ import snowballstemmer
 MAX_TOKENS = 600
 """Longer texts are read up to here: no reference needs more, and time stays bounded."""
 
-_WORD = re.compile(r"""[^\W_](?:[^\W_]|[\u00ad\u200b-\u200f\u2060\ufeff\u0300-\u036f])*(?:['’`´"][^\W\d_]{1,3}(?![^\W_]))?|%""")
+_WORD = re.compile(
+    r"""[^\W_](?:[^\W_]|[\u00ad\u200b-\u200f\u2060\ufeff\u0300-\u036f])*(?:['’`´"][^\W\d_]{1,3}(?![^\W_]))?|%"""
+)
 _CLAUSE_END = re.compile(
     r"[.!?;:\n•*→]|,|(?<!\w)[-–—](?!\w)|->|=>|\b(?:but|however|whereas|although|though|while|because|since|so that)\b",
     re.IGNORECASE,

@@ -1,0 +1,31 @@
+"""The FastAPI application."""
+
+from fastapi import FastAPI
+
+from freerecall import __version__
+from freerecall.api import problems
+from freerecall.api.guard import Guard
+from freerecall.api.routes import health, router
+from freerecall.api.service import lifespan
+from freerecall.settings import Settings
+from freerecall.web import pages
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the service for these settings: HTTP API and pages. It opens its store when it starts."""
+    app = FastAPI(
+        title="freerecall",
+        version=__version__,
+        description="Typed answers, graded against a reference with evidence, scheduled for review.",
+        lifespan=lifespan,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.include_router(health)
+    app.include_router(router)
+    pages.install(app)
+    problems.install(app, pages.error_page)
+    app.add_middleware(Guard, token=settings.token)
+    return app

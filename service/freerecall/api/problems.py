@@ -1,0 +1,103 @@
+"""Errors as problem documents (RFC 9457), in one place."""
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from freerecall.errors import (
+    BudgetExceededError,
+    ConflictError,
+    DeckError,
+    FreerecallError,
+    InputError,
+    LLMError,
+    NotFoundError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+_STATUS: dict[type[FreerecallError], int] = {
+    NotFoundError: 404,
+    ConflictError: 409,
+    InputError: 422,
+    DeckError: 422,
+    BudgetExceededError: 503,
+    LLMError: 503,
+}
+_log = logging.getLogger(__name__)
+
+
+class Problem(BaseModel):
+    """What went wrong; `errors` names the fields, where fields are to blame."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, Any]] | None = None
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that can answer with these problems."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "model": Problem,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in sorted({*statuses, 400, 401, 403, 413, 422})
+    }
+
+
+def response(status: int, detail: str, errors: list[dict[str, Any]] | None = None) -> JSONResponse:
+    """Return a problem document."""
+    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return JSONResponse(
+        body.model_dump(exclude_none=True), status_code=status, media_type=MEDIA_TYPE, headers=headers
+    )
+
+
+def status_of(error: FreerecallError) -> int:
+    """Return the HTTP status that fits an error of ours."""
+    return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
+
+
+def install(app: FastAPI, page: Callable[[int, str], Response]) -> None:
+    """Answer every error of `app`: under /api with a problem document, elsewhere with a `page`."""
+
+    def told(request: Request, status: int, detail: str, errors: Any = None) -> Response:
+        if request.url.path.startswith("/api/"):
+            return response(status, detail, errors)
+        return page(status, detail)
+
+    @app.exception_handler(FreerecallError)
+    async def ours(request: Request, error: FreerecallError) -> Response:
+        return told(request, status_of(error), str(error))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        answer = told(request, error.status_code, str(error.detail))
+        answer.headers.update(error.headers or {})
+        return answer
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        found = [
+            {"field": ".".join(str(part) for part in item["loc"][1:]) or "body", "message": item["msg"]}
+            for item in error.errors()
+        ]
+        detail = "; ".join(f"{item['field']}: {item['message']}" for item in found[:5])
+        return told(request, 422, detail, jsonable_encoder(found))
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> Response:
+        _log.error("request failed", exc_info=error)
+        return told(request, 500, "Something went wrong here; the log of the service says what.")

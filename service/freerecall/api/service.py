@@ -1,0 +1,119 @@
+"""What one running service holds: its store, its language model, and answers waiting for a verdict."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+
+from fastapi import FastAPI, Request
+
+from freerecall import grading, practice
+from freerecall.errors import FreerecallError
+from freerecall.grades import GraderMode
+from freerecall.llm import LLM, from_settings
+from freerecall.settings import Settings
+from freerecall.store import Store
+
+SETTLE_DEADLINE_S = 60.0
+RETRY_FIRST_S, RETRY_MOST_S = 15.0, 600.0
+_AT_ONCE = 8
+_log = logging.getLogger(__name__)
+
+
+def now() -> datetime:
+    """Return the time in UTC: the clock is read here and nowhere below."""
+    return datetime.now(UTC)
+
+
+class Service:
+    """Made when the service starts. `learner` is the only one there is on loopback."""
+
+    learner = "local"
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = Store.open(settings.database)
+        self.llm: LLM | None = from_settings(settings)
+        self._wake = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def mode(self) -> GraderMode:
+        return self.settings.grader
+
+    def submit(
+        self, card_id: str, answer: str, client_answer_id: str, elapsed_ms: int | None
+    ) -> practice.AnswerResult:
+        """Store and grade an answer; a verdict that is still to come is asked for in the background."""
+        result = practice.submit(
+            self.store,
+            card_id=card_id,
+            answer=answer,
+            client_answer_id=client_answer_id,
+            elapsed_ms=elapsed_ms,
+            mode=self.mode,
+            now=now(),
+            learner=self.learner,
+        )
+        if result.pending and self.llm is not None:
+            self._loop.call_soon_threadsafe(self._wake.set)
+        return result
+
+    async def settle_pending(self) -> None:
+        """Ask the model about pending answers for ever; after a failure, wait longer each time."""
+        wait = RETRY_FIRST_S
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), wait)
+            self._wake.clear()
+            ids = await asyncio.to_thread(practice.pending, self.store, _AT_ONCE)
+            results = await asyncio.gather(*(self._settle(answer_id) for answer_id in ids))
+            if all(results):
+                wait = RETRY_FIRST_S
+                if len(ids) == _AT_ONCE:
+                    self._wake.set()
+            else:
+                wait = min(wait * 2, RETRY_MOST_S)
+
+    async def _settle(self, answer_id: str) -> bool:
+        try:
+            result = await practice.settle(
+                self.store, answer_id, self.llm, self.mode, deadline_s=SETTLE_DEADLINE_S, now=now()
+            )
+        except FreerecallError:
+            _log.exception("answer %s cannot be settled", answer_id)
+            return False
+        return not result.pending
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Open the store with the bundled decks, then warm up in the background; close in order."""
+    service = Service(app.state.settings)
+    app.state.service = service
+    practice.load_bundled(service.store)
+    warming = threading.Thread(target=_warm, args=(service.store,), name="warm", daemon=True)
+    warming.start()
+    settling = asyncio.create_task(service.settle_pending()) if service.llm else None
+    try:
+        yield
+    finally:
+        if settling is not None:
+            settling.cancel()
+            with suppress(asyncio.CancelledError):
+                await settling
+        await asyncio.to_thread(warming.join)
+        service.store.close()
+
+
+def _warm(store: Store) -> None:
+    grading.warm()
+    practice.recover(store, now())
+
+
+def service_of(request: Request) -> Service:
+    """The dependency that gives a route its service."""
+    service: Service = request.app.state.service
+    return service

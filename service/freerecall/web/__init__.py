@@ -1,0 +1,1 @@
+"""Server-rendered pages: practice in a browser, with or without scripts."""

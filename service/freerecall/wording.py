@@ -1,0 +1,29 @@
+"""How the ways in say things: hints, times."""
+
+from datetime import datetime, timedelta
+
+from freerecall.cards import Kind
+
+HINTS = {
+    Kind.DEFINITION: "",
+    Kind.LIST: "a list, in any order",
+    Kind.ORDERED_LIST: "a list, in order",
+    Kind.TRUE_FALSE: "true or false, and why",
+    Kind.CLOZE: "fill in the blank",
+}
+
+
+def until(due: datetime, now: datetime) -> str:
+    """Say in words when `due` comes: "now", "in 10 minutes", "in 3 days"."""
+    left = due - now
+    if left < timedelta(seconds=30):
+        return "now"
+    for unit, length in (
+        ("day", timedelta(days=1)),
+        ("hour", timedelta(hours=1)),
+        ("minute", timedelta(minutes=1)),
+    ):
+        if left >= length * 0.95:
+            count = max(1, round(left / length))
+            return f"in {count} {unit}{'' if count == 1 else 's'}"
+    return "in a minute"
