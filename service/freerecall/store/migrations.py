@@ -121,6 +121,6 @@ CREATE TABLE card_states (
     state TEXT NOT NULL,
     PRIMARY KEY (learner, card_id)
 ) {strict};
-CREATE INDEX card_states_due_in_deck ON card_states (learner, deck_id, due);
-CREATE INDEX card_states_due ON card_states (learner, due)
+CREATE INDEX card_states_due_in_deck ON card_states (learner, deck_id, due, card_id);
+CREATE INDEX card_states_due ON card_states (learner, due, card_id)
 """

@@ -1,0 +1,143 @@
+"""The database file: made, opened, opened by many, refused."""
+
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from freerecall.cards import Card, Deck
+from freerecall.errors import SettingsError
+from freerecall.store import Store
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DECK = Deck("d", "Deck", (Card("d:a", "What is a?", "The first letter"),))
+
+OPENS = """
+import sys
+from pathlib import Path
+from freerecall.cards import Card, Deck
+from freerecall.store import Store
+sys.stdin.readline()
+with Store.open(Path(sys.argv[1])) as store:
+    print(store.put_deck(Deck("d", "Deck", (Card("d:a", "What is a?", "The first letter"),))).added)
+"""
+
+
+def test_the_file_and_its_folder_are_made(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "freerecall.db"
+    with Store.open(path) as store:
+        assert store.decks(NOW) == []
+    assert path.is_file()
+
+
+def test_the_modes_that_keep_answers_safe(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "f.db") as store:
+        modes = {
+            name: store.db.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+        assert modes == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
+        ours = [table for table in store.db.tables if not table.name.startswith(("_", "sqlite_"))]
+        assert len(ours) == 10
+        assert all(table.strict for table in ours)
+
+
+def test_every_foreign_key_is_backed_by_an_index_where_rows_are_looked_up_by_it(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "f.db") as store:
+        assert store.db.execute("PRAGMA foreign_key_check").fetchall() == []
+        for table, column in (
+            ("cards", "deck_id"),
+            ("grades", "answer_id"),
+            ("reviews", "answer_id"),
+            ("overrides", "answer_id"),
+        ):
+            assert any(index.columns[0] == column for index in store.db[table].indexes), (table, column)
+
+
+def test_reopening_finds_everything(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "f.db") as store:
+        store.put_deck(DECK)
+    with Store.open(tmp_path / "f.db") as store:
+        assert store.deck("d") == DECK
+
+
+def test_reopening_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "f.db"
+    Store.open(path).close()
+    before = path.read_bytes()
+    with Store.open(path) as store:
+        assert store.db.conn.total_changes == 0
+    assert path.read_bytes() == before
+
+
+def test_a_file_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "f.db"
+    with Store.open(path) as store:
+        store.db["_sqlite_migrations"].insert(
+            {"migration_set": "freerecall", "name": "m999_future", "applied_at": "2030-01-01"}
+        )
+    before = path.read_bytes()
+    with pytest.raises(SettingsError, match="newer freerecall"):
+        Store.open(path)
+    assert path.read_bytes() == before
+
+
+def test_a_migration_that_fails_leaves_an_empty_database(tmp_path: Path) -> None:
+    path = tmp_path / "f.db"
+    with sqlite3.connect(path) as conn:
+        conn.execute("CREATE TABLE grades (in_the_way)")
+    conn.close()
+    with pytest.raises(SettingsError, match="grades"):
+        Store.open(path)
+    conn = sqlite3.connect(path)
+    assert [name for (name,) in conn.execute("SELECT name FROM sqlite_master")] == ["grades"]
+    conn.close()
+
+
+def test_something_else_than_a_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "f.db"
+    path.write_text("Dear diary, " * 100)
+    with pytest.raises(SettingsError, match="not a database"):
+        Store.open(path)
+    assert path.read_text() == "Dear diary, " * 100
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError, match="FREERECALL_DATA"):
+        Store.open(tmp_path / "file" / "f.db")
+    with pytest.raises(SettingsError, match="FREERECALL_DATA"):
+        Store.open(tmp_path)
+
+
+def test_processes_that_start_at_once_share_a_new_file(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", OPENS, str(tmp_path / "f.db")]
+    started = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(8)
+    ]
+    for process in started:  # all have a pipe before the first goes on
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    added = [process.communicate(timeout=60)[0].strip() for process in started]
+    assert sorted(added) == ["0"] * 7 + ["1"]
+
+
+def test_threads_share_one_store(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "f.db") as store, ThreadPoolExecutor(8) as pool:
+        decks = [Deck(f"d{n}", "Deck", (Card(f"d{n}:a", "?", "!"),)) for n in range(24)]
+        changes = list(pool.map(store.put_deck, decks))
+        assert [change.added for change in changes] == [1] * 24
+        assert list(pool.map(lambda deck: store.deck(deck.id), decks)) == decks
+
+
+def test_a_failed_transaction_leaves_nothing_and_the_next_one_works(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "f.db") as store:
+        with pytest.raises(ZeroDivisionError), store.transaction():
+            store.add_learner("eve")
+            raise ZeroDivisionError
+        store.put_deck(DECK)
+        assert store.db["learners"].count == 1
