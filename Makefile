@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+GOLD ?= $(wildcard evals/*.jsonl $(or $(FREERECALL_GOLD),../shared/gold)/*/answers-unseen-answers.jsonl)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
@@ -33,8 +34,9 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@$(BIN)/python -m bench $(ARGS)
 
-eval: $(VENV)/.dev
-	@$(BIN)/python -m evals $(ARGS)
+eval: $(VENV)/.dev ## score the grader on the gold sets at hand: make eval ARGS="--grader llm --model …"
+	@test -n "$(GOLD)" || { echo "no gold set in evals/ or in the folder that FREERECALL_GOLD names" >&2; exit 1; }
+	@for gold in $(GOLD); do echo "$$gold"; $(BIN)/freerecall eval "$$gold" $(ARGS) || exit; echo; done
 
 llm: $(VENV)/.dev ## add a llama.cpp server, for the tests against a real local model
 	@$(INSTALL) --require-hashes --requirement requirements/llm.txt
