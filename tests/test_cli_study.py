@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from freerecall.study import plain, until
+from freerecall.study import plain
+from freerecall.wording import until
 from terminal import Terminal
 
 DECK = """

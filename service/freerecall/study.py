@@ -5,6 +5,7 @@ import contextlib
 import time
 import unicodedata
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -41,7 +42,7 @@ def study(store: Store, deck_id: str | None, *, mode: GraderMode, llm: LLM | Non
         import readline  # noqa: F401  (line editing for input())
     console = Console(highlight=False, emoji=False, markup=False)
     # One event loop for the whole sitting: the model's connections belong to it.
-    with asyncio.Runner() as runner, contextlib.suppress(_QuitError, EOFError):
+    with asyncio.Runner() as runner, contextlib.suppress(_QuitError), _ended_line():
         while (upcoming := practice.next_card(store, deck_id, now=_now())).card is not None:
             _show(console, Text(f"\n{upcoming.due} due · {upcoming.new} new", style="dim"))
             _ask(console, runner, store, upcoming.card, mode, llm)
@@ -52,6 +53,15 @@ def study(store: Store, deck_id: str | None, *, mode: GraderMode, llm: LLM | Non
                 console,
                 Text(f"\nNothing more is due. The next card comes {until(upcoming.next_due, _now())}."),
             )
+
+
+@contextlib.contextmanager
+def _ended_line() -> Iterator[None]:
+    """Take the end of the input for the wish to stop, and end the line that the prompt began."""
+    try:
+        yield
+    except EOFError:
+        print()
 
 
 def _ask(
