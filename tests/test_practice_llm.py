@@ -1,7 +1,7 @@
 """Answers that a language model has a say in, by way of a scripted server."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -194,6 +194,27 @@ def test_settling_twice_at_once_stores_one_verdict(store: Store, llm: LLM) -> No
     assert one == other
     assert one.earlier == (first.grade,)
     assert_replayed(store, "local", CARD)
+
+
+def test_a_failure_that_comes_after_the_verdict_leaves_no_trace(
+    store: Store, server: ScriptedLLM, llm: LLM
+) -> None:
+    first = submit(store)
+    server.script(scripted.hang(), scripted.covered())
+
+    async def slow_and_quick() -> tuple[AnswerResult, AnswerResult]:
+        def call() -> Coroutine[None, None, AnswerResult]:
+            return practice.settle(store, first.answer_id, llm, GraderMode.LLM, deadline_s=20, now=NOW)
+
+        slow = asyncio.create_task(call())
+        await asyncio.to_thread(server.arrived.acquire)
+        quick = await call()
+        server.release()
+        return await slow, quick
+
+    slow, quick = asyncio.run(slow_and_quick())
+    assert slow == quick
+    assert (quick.pending, quick.grade.provenance.error) == (False, "")
 
 
 def test_an_override_outlasts_the_models_verdict(store: Store, llm: LLM) -> None:
