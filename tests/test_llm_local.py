@@ -52,9 +52,7 @@ def api_base() -> Iterator[str]:
         pytest.skip(f"no {SERVE.name} beside the checkout to run a local model with")
     found = subprocess.run([PYTHON, "-c", "import xllamacpp"], capture_output=True, text=True, check=False)
     if found.returncode:
-        pytest.skip(
-            "no xllamacpp to run a local model with: name a Python that has it in FREERECALL_LOCAL_LLM_PYTHON"
-        )
+        pytest.skip("no xllamacpp to run a local model: name a Python with it in FREERECALL_LOCAL_LLM_PYTHON")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -98,11 +96,8 @@ def grade(api_base: str, card: Card, answer: str) -> RubricResult:
 def test_a_real_model_finds_what_is_there_and_what_is_missing(api_base: str) -> None:
     result = grade(api_base, CLOUD, "infrastructure as a service, platform as a service")
     assert [str(one.verdict) for one in result.evidence] == ["covered", "covered", "missing"]
-    assert [one.quote for one in result.evidence] == [
-        "infrastructure as a service",
-        "platform as a service",
-        "",
-    ]
+    quotes = [one.quote for one in result.evidence]
+    assert quotes == ["infrastructure as a service", "platform as a service", ""]
     assert 0.4 < result.score < 0.8
     found = result.provenance
     assert (found.prompt, found.cost_usd, found.error) == ("rubric-v1", 0.0, "")

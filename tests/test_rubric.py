@@ -302,10 +302,14 @@ def test_log_probabilities_weigh_a_verdict() -> None:
     tokens += [token("cover", ("cover", ln2), ("partial", ln4), (" missing", ln4), ("c", -9.0), ("x", -1.0))]
     tokens += [token('ed"'), token(after)]
     result = parse_reply(GOOD, CARD, ANSWER, tokens)
-    assert result.evidence[0].verdict is Verdict.COVERED
+    assert result.evidence[0].verdict is Verdict.PARTIAL, "what it meant is nearer to that"
     assert result.evidence[0].coverage == pytest.approx(0.5 * 1 + 0.25 * 0.5)
     assert result.evidence[1].coverage == 0.5, "no alternatives: the plain value"
     assert result.evidence[2].coverage == 0.0, "nothing without a quote"
+    doubted = reply(*[("missing", "Lunar attraction")] * 3)
+    before, after = doubted.split('"missing"', 1)
+    tokens = [token(before + '"'), token("missing", ("missing", ln2), ("covered", ln2)), token('"' + after)]
+    assert parse_reply(doubted, CARD, ANSWER, tokens).score == 0.0, "what was denied earns nothing"
     assert parse_reply(GOOD, CARD, ANSWER, tokens[:2]).evidence == parse_reply(GOOD, CARD, ANSWER).evidence
 
 

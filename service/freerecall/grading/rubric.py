@@ -192,20 +192,21 @@ def parse_reply(
         raise LLMReplyError(f"it names key points beyond p{len(points)}")
     read = Answer.read(answer)
     verdicts = [_verdict(reply, name) for name in names]
-    sureness = _sureness(verdicts, logprobs)
     evidence: list[Evidence] = []
     spans: list[Span] = []
     voided = False
-    for name, point, verdict, sure in zip(names, points, verdicts, sureness, strict=True):
+    for name, point, verdict, worth in zip(names, points, verdicts, _worth(verdicts, logprobs), strict=True):
         span = _place(read, _text(reply[name].get("quote")), point)
-        if verdict is not Verdict.MISSING and (span is None or not read.supports(span, point, card)):
-            verdict, span, voided = Verdict.MISSING, None, True
+        if verdict is not Verdict.MISSING:
+            if span is None or not read.supports(span, point, card):
+                verdict, voided = Verdict.MISSING, True
+            elif verdict is not Verdict.CONTRADICTED:
+                verdict = _nearest(worth)
         if verdict is Verdict.MISSING or span is None:
             evidence.append(Evidence(point.text, Verdict.MISSING, weight=point.weight))
             continue
-        coverage = 0.0 if verdict is Verdict.CONTRADICTED else sure
         quote = answer[slice(*span)]
-        evidence.append(Evidence(point.text, verdict, quote, FoundBy.LLM, coverage, point.weight))
+        evidence.append(Evidence(point.text, verdict, quote, FoundBy.LLM, worth, point.weight))
         spans.append(span)
     wrong = _wrong_claims(reply.get("wrong"), read, spans)
     feedback = _feedback(_text(reply.get("feedback")), evidence, wrong, trust=not voided and not read.orders)
@@ -284,11 +285,16 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _sureness(verdicts: Sequence[Verdict], logprobs: Sequence[TokenLogprob] | None) -> list[float]:
-    """Return for each verdict what it is worth, 0–1: its value, or the mean over what the model weighed.
+def _nearest(worth: float) -> Verdict:
+    """Return the verdict whose value is nearest to `worth`: not every "covered" is meant so."""
+    return Verdict.COVERED if worth >= 0.75 else Verdict.PARTIAL if worth >= 0.25 else Verdict.MISSING
+
+
+def _worth(verdicts: Sequence[Verdict], logprobs: Sequence[TokenLogprob] | None) -> list[float]:
+    """Return for each verdict the coverage it stands for, 0–1: the mean over what the model weighed.
 
     The alternatives are those at the verdict's first token. Without log-probabilities, or where
-    the tokens do not tell, the plain value stands.
+    the tokens do not tell, it is the verdict's own value. A contradiction covers nothing.
     """
     plain = [max(_VALUE[verdict], 0.0) for verdict in verdicts]
     if not logprobs:
@@ -301,17 +307,17 @@ def _sureness(verdicts: Sequence[Verdict], logprobs: Sequence[TokenLogprob] | No
     for token in logprobs:
         ends.append((ends[-1] if ends else 0) + len(token.token))
     values = []
-    for start, value in zip(starts, plain, strict=True):
+    for start, verdict, value in zip(starts, verdicts, plain, strict=True):
         token = next(token for token, end in zip(logprobs, ends, strict=True) if end > start)
         shares: dict[Verdict, float] = {}
         for piece, logprob in token.top:
             piece = piece.strip(' \n"').lower()
-            meant = [verdict for verdict in Verdict if piece and verdict.startswith(piece)]
-            if len(meant) == 1 and logprob <= 0:
-                shares[meant[0]] = shares.get(meant[0], 0.0) + math.exp(logprob)
+            fitting = [one for one in Verdict if piece and one.startswith(piece)]
+            if len(fitting) == 1 and logprob <= 0:
+                shares[fitting[0]] = shares.get(fitting[0], 0.0) + math.exp(logprob)
         total = sum(shares.values())
-        mean = sum(share * max(_VALUE[verdict], 0.0) for verdict, share in shares.items())
-        values.append(mean / total if total else value)
+        mean = sum(share * max(_VALUE[meant], 0.0) for meant, share in shares.items())
+        values.append(mean / total if total and verdict is not Verdict.CONTRADICTED else value)
     return values
 
 
