@@ -339,10 +339,9 @@ def test_a_first_answer_takes_two_commits_and_few_statements(store: Store) -> No
     submit(store, OSMOSIS)
     seen = statements(store)
     submit(store)
-    assert sum(sql == "COMMIT" for sql in seen) == 1, "and the answer's own, before"
     assert [sql.split()[0] for sql in seen] == [
         *("SELECT", "INSERT"),
-        *("BEGIN", "UPDATE", "INSERT", "SELECT", "INSERT", "INSERT", "COMMIT"),
+        *("PRAGMA", "BEGIN", "UPDATE", "INSERT", "SELECT", "INSERT", "INSERT", "COMMIT", "PRAGMA"),
     ]
 
 

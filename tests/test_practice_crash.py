@@ -1,6 +1,7 @@
 """Processes that die, and processes that share a file."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -110,6 +111,33 @@ def test_an_answer_outlives_a_process_killed_before_it_is_graded(path: Path, die
         assert result.answered_at == NOW.replace(minute=7)
         assert len(store.grades(answer_id)) == 1
         assert_replayed(store, "local", CARD)
+
+
+def test_a_power_cut_that_takes_the_grade_away_changes_nothing_in_the_end(path: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut"
+    cut.mkdir()
+
+    def copy_when_the_answer_is_stored(sql: str) -> None:
+        if sql.startswith("BEGIN"):
+            for file in tmp_path.glob("f.db*"):
+                shutil.copy(file, cut)
+
+    with Store.open(path) as store:
+        store.db.conn.set_trace_callback(copy_when_the_answer_is_stored)
+        result = practice.submit(
+            store,
+            card_id=CARD.id,
+            answer="two identical cells",
+            client_answer_id="0",
+            elapsed_ms=None,
+            mode=GraderMode.EMBEDDED,
+            now=NOW,
+        )
+        assert store.db.execute("PRAGMA synchronous").fetchone() == (2,), "the next answer waits for the disk"
+    with Store.open(cut / "f.db") as store:
+        assert store.ungraded() == [result.answer_id]
+        assert practice.recover(store, NOW) == 1
+        assert practice.result(store, result.answer_id) == result
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL on Windows")

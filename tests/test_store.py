@@ -134,10 +134,12 @@ def test_threads_share_one_store(tmp_path: Path) -> None:
         assert list(pool.map(lambda deck: store.deck(deck.id), decks)) == decks
 
 
-def test_a_failed_transaction_leaves_nothing_and_the_next_one_works(tmp_path: Path) -> None:
+@pytest.mark.parametrize("synced", [True, False])
+def test_a_failed_transaction_leaves_nothing_and_the_next_one_works(tmp_path: Path, synced: bool) -> None:
     with Store.open(tmp_path / "f.db") as store:
-        with pytest.raises(ZeroDivisionError), store.transaction():
+        with pytest.raises(ZeroDivisionError), store.transaction(synced=synced):
             store.add_learner("eve")
             raise ZeroDivisionError
+        assert store.db.execute("PRAGMA synchronous").fetchone() == (2,)
         store.put_deck(DECK)
         assert store.db["learners"].count == 1

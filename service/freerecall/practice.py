@@ -211,12 +211,16 @@ def _graded(store: Store, row: Answer, now: datetime) -> AnswerResult:
 
 
 def _grade(store: Store, row: Answer, card: Card, now: datetime) -> AnswerResult:
-    """Grade and schedule an ungraded answer, in one commit."""
+    """Grade and schedule an ungraded answer, in one commit.
+
+    Only the answer's own commit waits for the disk. Should a power cut undo this one, the answer
+    is ungraded again, and `recover` comes to the same grade and schedule.
+    """
     grade = grading.grade_embedded(card, row.text)
     stage = Stage.SETTLED
     if grading.wants_llm(grade, row.mode):
         grade, stage = replace(grade, provisional=True), Stage.PENDING
-    with store.transaction():
+    with store.transaction(synced=False):
         first = store.move(row.id, Stage.UNGRADED, stage)
         if first:
             store.add_grade(row.id, grade, now)

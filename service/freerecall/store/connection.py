@@ -46,7 +46,8 @@ class Connection:
                 f"cannot open {path} ({error}); set FREERECALL_DATA to a folder that can be written"
             ) from error
         try:
-            return cls(_prepare(conn, path))
+            connection = cls(Database(conn))
+            connection._prepare(path)
         except sqlite3.Error as error:
             conn.close()
             raise SettingsError(
@@ -56,6 +57,24 @@ class Connection:
         except BaseException:
             conn.close()
             raise
+        return connection
+
+    def _prepare(self, path: Path) -> None:
+        """Set the connection's modes and apply missing migrations."""
+        self.db.enable_wal()
+        # FULL: an acknowledged answer survives a power cut.
+        self._conn.execute("PRAGMA synchronous = FULL")
+        self._conn.execute("PRAGMA foreign_keys = ON")
+        known = {migration.name for migration in migrations.pending(Database(memory=True))}
+        applied = {migration.name for migration in migrations.applied(self.db)}
+        if applied - known:
+            raise SettingsError(
+                f"{path} was written by a newer freerecall; upgrade, or set FREERECALL_DATA to another folder"
+            )
+        if known - applied:
+            # A second process that starts at the same time waits here, and then finds all done.
+            with self.transaction():
+                migrations.apply(self.db)
 
     def close(self) -> None:
         """Close the file. All that was acknowledged is in it."""
@@ -69,17 +88,24 @@ class Connection:
         self.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Write all or nothing, with no other writer in between. Not to be nested."""
+    def transaction(self, *, synced: bool = True) -> Iterator[None]:
+        """Write all or nothing, with no other writer in between. Not to be nested.
+
+        With `synced` False the disk is not waited for: a power cut, though no crash, may undo what
+        was written since the last commit that did wait. For what can be worked out again.
+        """
         with self._lock:
-            self._conn.execute("BEGIN IMMEDIATE")
+            if not synced:
+                self._conn.execute("PRAGMA synchronous = NORMAL")
             try:
+                self._conn.execute("BEGIN IMMEDIATE")
                 yield
                 self._conn.execute("COMMIT")
-            except BaseException:
+            finally:
                 if self._conn.in_transaction:
                     self._conn.execute("ROLLBACK")
-                raise
+                if not synced:
+                    self._conn.execute("PRAGMA synchronous = FULL")
 
     def _write(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement, in a commit of its own outside a transaction; return the rows it changed."""
@@ -94,29 +120,3 @@ class Connection:
         """Return the only row, or None."""
         rows = self._all(sql, parameters)
         return rows[0] if rows else None
-
-
-def _prepare(conn: sqlite3.Connection, path: Path) -> Database:
-    """Set the connection's modes and apply missing migrations."""
-    db = Database(conn)
-    db.enable_wal()
-    # FULL: an acknowledged answer survives a power cut.
-    conn.execute("PRAGMA synchronous = FULL")
-    conn.execute("PRAGMA foreign_keys = ON")
-    known = {migration.name for migration in migrations.pending(Database(memory=True))}
-    applied = {migration.name for migration in migrations.applied(db)}
-    if applied - known:
-        raise SettingsError(
-            f"{path} was written by a newer freerecall; upgrade, or set FREERECALL_DATA to another folder"
-        )
-    if known - applied:
-        # The lock makes a second process that starts at the same time wait, and then find all done.
-        conn.execute("BEGIN IMMEDIATE")
-        try:
-            migrations.apply(db)
-            conn.execute("COMMIT")
-        except BaseException:
-            if conn.in_transaction:
-                conn.execute("ROLLBACK")
-            raise
-    return db

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from freerecall.cards import Card, KeyPoint, Kind
@@ -127,6 +128,7 @@ def dump_card(card: Card) -> tuple[str, str]:
     return hashlib.sha256(content.encode()).hexdigest(), content
 
 
+@lru_cache(maxsize=1024)
 def load_card(content: str) -> Card:
     """Read the JSON of `dump_card`."""
     row = json.loads(content)
