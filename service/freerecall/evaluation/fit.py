@@ -15,12 +15,16 @@ from numpy.typing import NDArray
 
 from freerecall.cards import Card
 from freerecall.grading import calibration, embedded
+from freerecall.grading.features import NAMES
+from freerecall.grading.rules import without_manipulation
+from freerecall.grading.semantics import DIMENSIONS
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int_]
 
 FOLDS = 5
 _TREES = {"learning_rate": 0.08, "max_iter": 300, "max_leaf_nodes": 48, "min_samples_leaf": 6,
-          "l2_regularization": 3.0, "max_features": 0.25, "random_state": 0}  # fmt: skip
+          "max_depth": 10, "l2_regularization": 3.0, "max_features": 0.25, "random_state": 0}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,90 +44,129 @@ def new_forest() -> Any:
     return HistGradientBoostingClassifier(**_TREES)
 
 
-def features_of(examples: Sequence[Example]) -> tuple[list[embedded.Reading | None], Floats]:
-    """Read every answer; a row of -1 where there is no word."""
-    from freerecall.grading.features import NAMES
-    from freerecall.grading.rules import without_manipulation
-
-    readings = [embedded.read(e.card, without_manipulation(e.answer)) for e in examples]
-    empty = np.full(len(NAMES), -1.0)
-    return readings, np.array([r.features if r else empty for r in readings])
+def readings_of(examples: Sequence[Example]) -> list[embedded.Reading | None]:
+    """Lay every answer against its card, as the grader does; None where it holds no word."""
+    return [embedded.read(e.card, without_manipulation(e.answer)) for e in examples]
 
 
-def out_of_fold(features: Floats, correct: NDArray[np.int_], groups: Sequence[str]) -> Floats:
-    """Return log-odds for every row from trees that saw no row of its card."""
+def arrays_of(readings: Sequence[embedded.Reading | None]) -> tuple[Floats, Floats]:
+    """Return the features [n, features] and the pairs of vectors [n, 512]; where there is no word, blanks."""
+    none = np.full(len(NAMES), -1.0), np.zeros(2 * DIMENSIONS)
+    rows = [(r.features, r.pair) if r else none for r in readings]
+    return np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """The fitted metric and trees: features and pairs to log-odds of "correct"."""
+
+    metric: Floats
+    trees: Any
+
+    def log_odds(self, features: Floats, pairs: Floats) -> Floats:
+        odds: Floats = self.trees.decision_function(np.column_stack([features, pairs @ self.metric]))
+        return odds
+
+
+def fit_judge(features: Floats, pairs: Floats, correct: Ints, groups: Sequence[str]) -> Judge:
+    """Fit the metric, then the trees on top of the metric's out-of-fold values."""
+    from sklearn.model_selection import GroupKFold
+
+    held_out = np.zeros(len(correct))
+    for train, test in GroupKFold(FOLDS).split(pairs, correct, groups):
+        held_out[test] = pairs[test] @ _fit_metric(pairs[train], correct[train])
+    trees = new_forest().fit(np.column_stack([features, held_out]), correct)
+    return Judge(_fit_metric(pairs, correct), trees)
+
+
+def _fit_metric(pairs: Floats, correct: Ints) -> Floats:
+    from sklearn.linear_model import LogisticRegression
+
+    scale = np.maximum(pairs.std(axis=0), 1e-6)
+    model = LogisticRegression(C=0.002, max_iter=300).fit(pairs / scale, correct)
+    metric: Floats = model.coef_[0] / scale
+    return metric
+
+
+def out_of_fold(features: Floats, pairs: Floats, correct: Ints, groups: Sequence[str]) -> Floats:
+    """Return log-odds for every row from a judge that saw no row of its card."""
     from sklearn.model_selection import GroupKFold
 
     odds = np.zeros(len(correct))
     for train, test in GroupKFold(FOLDS).split(features, correct, groups):
-        odds[test] = new_forest().fit(features[train], correct[train]).decision_function(features[test])
+        judge = fit_judge(features[train], pairs[train], correct[train], [groups[i] for i in train])
+        odds[test] = judge.log_odds(features[test], pairs[test])
     return odds
 
 
-def fit_ordinal(
-    inputs: Floats, ratings: NDArray[np.int_], *, penalty: float = 0.02
-) -> dict[str, list[float]]:
-    """Fit P(rating >= k) = sigmoid(w·x - c_k) by maximum likelihood with a ridge; rising cuts."""
+def fit_ordinal(inputs: Floats, ratings: Ints, correct: Ints, *, ridge: float = 0.02) -> dict[str, list[float]]:
+    """Fit P(rating >= k) = sigmoid(w·x - c_k), k in 2..5, with rising cuts, by penalised likelihood.
+
+    `ratings` are 1–5, or 0 where an answer was only labelled: `correct` (0, 1) then tells on which
+    side of 4 it lies. Where no rating says how far cuts are apart, they are one log-odd apart.
+    """
     from scipy.optimize import minimize
 
     width = inputs.shape[1]
     scale = np.maximum(inputs.std(axis=0), 1e-3)
+    scaled = inputs / scale
+    rated = ratings > 0
+    rows, given = np.flatnonzero(rated), ratings[rated]
 
     def unpack(values: Floats) -> tuple[Floats, Floats]:
-        cuts = values[width] + np.concatenate(([0.0], np.cumsum(np.exp(values[width + 1 :]))))
-        return values[:width], cuts
+        gaps = np.exp(values[width + 1 :])
+        return values[:width], values[width] + np.concatenate(([0.0], np.cumsum(gaps)))
 
     def loss(values: Floats) -> float:
         weights, cuts = unpack(values)
-        at_least = 1 / (1 + np.exp(np.clip(cuts[None, :] - (inputs / scale @ weights)[:, None], -30, 30)))
-        padded = np.hstack([np.ones((len(inputs), 1)), at_least, np.zeros((len(inputs), 1))])
-        probability = padded[np.arange(len(inputs)), ratings - 1] - padded[np.arange(len(inputs)), ratings]
-        return float(-np.log(np.maximum(probability, 1e-9)).mean() + penalty * (weights**2).mean())
+        logits = np.clip((scaled @ weights)[:, None] - cuts[None, :], -30, 30)
+        at_least = 1 / (1 + np.exp(-logits))
+        padded = np.column_stack([np.ones(len(inputs)), at_least, np.zeros(len(inputs))])
+        exact = padded[rows, given - 1] - padded[rows, given]
+        side = np.where(correct == 1, at_least[:, 2], 1 - at_least[:, 2])[~rated]
+        likelihood = np.log(np.maximum(np.concatenate([exact, side]), 1e-9)).sum()
+        prior = ridge * len(inputs) * (weights**2).mean() + (values[width + 1 :] ** 2).sum()
+        return float(prior - likelihood) / len(inputs)
 
-    start = np.concatenate([np.full(width, 0.5), [-1.5], np.zeros(3)])
-    best = minimize(loss, start, method="L-BFGS-B")
-    weights, cuts = unpack(best.x)
+    start = np.concatenate([np.full(width, 0.3), [-1.5], np.zeros(3)])
+    weights, cuts = unpack(minimize(loss, start, method="L-BFGS-B").x)
     return {
-        "weights": [round(float(v), 5) for v in weights / scale],
-        "cuts": [round(float(v), 5) for v in cuts],
+        "weights": [round(float(value), 5) for value in weights / scale],
+        "cuts": [round(float(value), 5) for value in cuts],
     }
 
 
-def save_forest(model: Any, path: Path) -> None:
-    """Write the trees of a scikit-learn HistGradientBoostingClassifier as plain arrays."""
-    trees = [predictors[0].nodes for predictors in model._predictors]
-    width = max(len(nodes) for nodes in trees)
-    shape = (len(trees), width)
-    feature, left, right = (np.zeros(shape, np.int16) for _ in range(3))
-    threshold, value = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    depth = 0
-    for row, nodes in enumerate(trees):
-        index = np.arange(len(nodes))
-        leaf = nodes["is_leaf"].astype(bool)
-        feature[row, index] = np.where(leaf, 0, nodes["feature_idx"])
-        threshold[row, index] = np.where(leaf, 0.0, nodes["num_threshold"])
-        left[row, index] = np.where(leaf, index, nodes["left"])
-        right[row, index] = np.where(leaf, index, nodes["right"])
-        value[row, index] = nodes["value"]
-        depth = max(depth, int(nodes["depth"].max()))
+def save_judge(judge: Judge, path: Path) -> None:
+    """Write the metric and the trees (scikit-learn's HistGradientBoostingClassifier) as plain arrays."""
+    trees = [predictors[0].nodes for predictors in judge.trees._predictors]
+    sizes = [len(nodes) for nodes in trees]
+    roots = np.concatenate(([0], np.cumsum(sizes)[:-1]))
+    nodes = np.concatenate(trees)
+    start = np.repeat(roots, sizes)
+    leaf = nodes["is_leaf"].astype(bool)
+    here = np.arange(len(nodes))
+    children = np.column_stack(
+        [np.where(leaf, here, start + nodes["right"]), np.where(leaf, here, start + nodes["left"])]
+    )
     np.savez_compressed(
         path,
-        feature=feature,
-        threshold=threshold,
-        left=left,
-        right=right,
-        value=value.astype(np.float16),
-        baseline=np.float32(np.ravel(model._baseline_prediction)[0]),
-        depth=np.int16(depth),
+        metric=judge.metric.astype(np.float32),
+        roots=roots.astype(np.int32),
+        feature=np.where(leaf, 0, nodes["feature_idx"]).astype(np.uint8),
+        threshold=np.where(leaf, 0.0, nodes["num_threshold"]).astype(np.float32),
+        children=children.astype(np.int32),
+        value=nodes["value"].astype(np.float16),
+        baseline=np.float32(np.ravel(judge.trees._baseline_prediction)[0]),
+        depth=np.int16(max(int(nodes["depth"].max()) for nodes in trees)),
     )
 
 
 def save(
-    version: str, forest: Any, prose: dict[str, Any], points: dict[str, Any], meta: dict[str, Any]
+    version: str, judge: Judge, prose: dict[str, Any], points: dict[str, Any], meta: dict[str, Any]
 ) -> None:
     """Write a calibration under its version name."""
     folder = calibration.FOLDER
     folder.mkdir(exist_ok=True)
-    save_forest(forest, folder / f"{version}.npz")
+    save_judge(judge, folder / f"{version}.npz")
     text = json.dumps({"version": version, "prose": prose, "points": points, **meta}, indent=1)
     (folder / f"{version}.json").write_text(text + "\n", encoding="utf-8")

@@ -1,7 +1,7 @@
 """The fitted model as a versioned artefact: trees that judge the whole answer, and ordinal cut points.
 
-Two stages. A boosted forest reads the features of an answer and gives the log-odds that people would call
-it correct. A proportional-odds model (McCullagh 1980) then reads those log-odds beside the key-point
+A learned metric says how alike the vectors of answer and reference are. A boosted forest reads that and the
+features of an answer, and gives the log-odds that people would call it correct. A proportional-odds model (McCullagh 1980) then reads those log-odds beside the key-point
 evidence and gives the probability of each rating. `evaluation/fit.py` makes the files.
 """
 
@@ -22,24 +22,27 @@ FOLDER = Path(__file__).parent / "calibrations"
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """Boosted trees as arrays [trees, nodes]; a leaf points at itself and holds its value."""
+    """Boosted trees as flat arrays over all nodes. `roots` [trees] says where each begins.
 
-    feature: NDArray[np.int16]
+    `children` [nodes, 2]: where to go when the feature is above the threshold (0) or not (1);
+    a leaf leads to itself and holds its `value`.
+    """
+
+    roots: NDArray[np.intp]
+    feature: NDArray[np.intp]
     threshold: Floats
-    left: NDArray[np.int16]
-    right: NDArray[np.int16]
+    children: NDArray[np.intp]
     value: Floats
     baseline: float
     depth: int
 
     def log_odds(self, features: Floats) -> float:
         """Return the summed log-odds for one row of features."""
-        rows = np.arange(self.feature.shape[0])
-        node = np.zeros(len(rows), np.int16)
+        node = self.roots
         for _ in range(self.depth):
-            low = features[self.feature[rows, node]] <= self.threshold[rows, node]
-            node = np.where(low, self.left[rows, node], self.right[rows, node])
-        return self.baseline + float(self.value[rows, node].sum())
+            low = features.take(self.feature.take(node)) <= self.threshold.take(node)
+            node = self.children.take(2 * node + low)
+        return self.baseline + float(self.value.take(node).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,15 @@ class Calibration:
     """Everything that was learned, under one version name."""
 
     version: str
+    metric: Floats
     forest: Forest
     prose: Ordinal
     points: Ordinal
     meta: dict[str, Any]
+
+    def log_odds(self, features: Floats, pair: Floats) -> float:
+        """Return the log-odds of "correct" from an answer's features and its pair of vectors."""
+        return self.forest.log_odds(np.append(features, self.metric @ pair))
 
 
 @lru_cache(maxsize=4)
@@ -71,15 +79,16 @@ def load(version: str = CURRENT) -> Calibration:
     meta = json.loads((FOLDER / f"{version}.json").read_text(encoding="utf-8"))
     with np.load(FOLDER / f"{version}.npz", allow_pickle=False) as arrays:
         forest = Forest(
-            feature=arrays["feature"],
-            threshold=arrays["threshold"],
-            left=arrays["left"],
-            right=arrays["right"],
+            roots=arrays["roots"].astype(np.intp),
+            feature=arrays["feature"].astype(np.intp),
+            threshold=arrays["threshold"].astype(np.float32),
+            children=arrays["children"].astype(np.intp).ravel(),
             value=arrays["value"].astype(np.float32),
             baseline=float(arrays["baseline"]),
             depth=int(arrays["depth"]),
         )
-    return Calibration(version, forest, _ordinal(meta["prose"]), _ordinal(meta["points"]), meta)
+        metric = arrays["metric"].astype(np.float32)
+    return Calibration(version, metric, forest, _ordinal(meta["prose"]), _ordinal(meta["points"]), meta)
 
 
 def _ordinal(fitted: dict[str, Any]) -> Ordinal:

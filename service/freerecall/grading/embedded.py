@@ -22,6 +22,7 @@ class Reading:
 
     evidence: tuple[Evidence, ...]
     features: Floats
+    pair: Floats
     places: list[int]
     prepared: Prepared
     match: Match
@@ -29,7 +30,9 @@ class Reading:
     @property
     def prose(self) -> bool:
         """Whether the answer is judged as one statement and not point by point."""
-        return len(self.prepared.points) == 1
+        return len(self.prepared.points) == 1 or (
+            not self.prepared.card.points and self.prepared.card.kind is Kind.DEFINITION
+        )
 
     def inputs(self, log_odds: float) -> Floats:
         return combine.ordinal_inputs(self.prepared, self.match, self.evidence, self.places, log_odds)
@@ -48,9 +51,9 @@ def grade_embedded(card: Card, answer: str) -> Grade:
         return _nothing(card, model.version)
     if card.kind is Kind.CLOZE:
         return _cloze(reading, model)
-    log_odds = model.forest.log_odds(reading.features)
+    log_odds = model.log_odds(reading.features, reading.pair)
     score, rating, confidence = combine.rate(model, reading.inputs(log_odds), prose=reading.prose)
-    found = _agree(reading.evidence, rating) if reading.prose else reading.evidence
+    found = _agree(reading.evidence, rating) if len(reading.evidence) == 1 else reading.evidence
     return _grade(found, score, rating, confidence, model.version)
 
 
@@ -66,7 +69,8 @@ def read(card: Card, answer: str) -> Reading | None:
         answer.find(item.quote) if item.verdict in (Verdict.COVERED, Verdict.PARTIAL) else -1
         for item in judged
     ]
-    return Reading(judged, features.describe(prepared, matched, answer), places, prepared, matched)
+    described, pair = features.describe(prepared, matched, answer, judged)
+    return Reading(judged, described, pair, places, prepared, matched)
 
 
 def _only_echoes(reading: Reading) -> bool:

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from freerecall.grades import Evidence, FoundBy, Verdict
 from freerecall.grading import semantics
-from freerecall.grading.matching import Match, Prepared
+from freerecall.grading.matching import Match, Prepared, turned_share
 
 COVERED, PARTIAL = 0.72, 0.42
 _MAX_QUOTE = 240
@@ -58,25 +57,16 @@ def locate(prepared: Prepared, match: Match) -> list[PointMatch]:
     return found
 
 
-def _columns(match: Match, window: int) -> tuple[NDArray[np.float32], int, int]:
-    first, last = match.windows[window]
-    return np.maximum(match.lexical[first:last], 0.9 * match.semantic[first:last]), first, last
-
-
 def _polarity(prepared: Prepared, match: Match, phrase: int, window: int) -> tuple[float, float]:
-    table, first, last = _columns(match, window)
+    first, last = match.windows[window]
     wording = prepared.phrases[phrase]
     if not wording.words.size:
         return 0.0, 0.0
-    part = table[:, wording.words]
-    rows, strength = part.argmax(axis=0), part.max(axis=0)
-    negated = np.array([token.negated for token in match.content[first:last]])
-    share = prepared.share_new[phrase, wording.words] * strength
-    total = max(float(share.sum()), 1e-6)
-    turned = float(share[negated[rows] != wording.negated].sum()) / total
-    said = match.opposite[first:last][:, wording.words].any(axis=0) & (strength < 0.8)
-    opposed = float(prepared.share_new[phrase, wording.words][said].sum())
-    return turned, opposed
+    table, share = match.both[first:last], prepared.share_new[phrase]
+    said = match.opposite[first:last][:, wording.words].any(axis=0)
+    instead = said & (table[:, wording.words].max(axis=0) < 0.8)
+    turned = turned_share(table, match.negated[first:last], wording, share)
+    return turned, float(share[wording.words][instead].sum())
 
 
 def judge(prepared: Prepared, match: Match, found: list[PointMatch], answer: str) -> tuple[Evidence, ...]:
@@ -114,7 +104,8 @@ def _evidence(
 
 def quote_of(prepared: Prepared, match: Match, point: PointMatch, answer: str) -> str:
     """Return the learner's own words for `point`: from the first to the last word that matched."""
-    table, first, last = _columns(match, point.window)
+    first, last = match.windows[point.window]
+    table = match.both[first:last]
     words = prepared.phrases[point.phrase].words
     content = match.content[first:last]
     strength = np.maximum(

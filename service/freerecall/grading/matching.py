@@ -51,6 +51,7 @@ class Prepared:
     phrases: tuple[Phrase, ...]
     stems: tuple[str, ...]
     words: tuple[str, ...]
+    raw: Floats
     vectors: Floats
     share: Floats
     share_new: Floats
@@ -70,17 +71,19 @@ class Prepared:
 class Match:
     """An answer laid against a card.
 
-    `lexical`, `semantic` [a, c]: how far each answer word is each card word, 0–1, by spelling and
-    by meaning. `keyword_coverage`, `coverage`, `phrase_cosine` [w, p]: per window and phrase.
+    `raw` [a, 256]: the answer's word vectors. `lexical`, `semantic`, `both` [a, c]: how far each answer
+    word is each card word, 0–1, by spelling, by meaning, by the better of the two. `keyword_coverage`, `coverage`, `phrase_cosine` [w, p]: per window and phrase.
     `windows` are (first, last + 1) rows of `content`.
     """
 
     tokens: list[Token]
     content: list[Token]
-    vectors: Floats
+    raw: Floats
     lexical: Floats
     semantic: Floats
+    both: Floats
     opposite: NDArray[np.bool_]
+    negated: NDArray[np.bool_]
     windows: list[tuple[int, int]]
     keyword_coverage: Floats
     coverage: Floats
@@ -154,6 +157,7 @@ def prepare(card: Card) -> Prepared:
         phrases=tuple(phrases),
         stems=stems,
         words=tuple(words),
+        raw=raw,
         vectors=semantics.unit(raw),
         share=share,
         share_new=share_new,
@@ -237,13 +241,29 @@ def match(prepared: Prepared, answer: str) -> Match | None:
     return Match(
         tokens=tokens,
         content=content,
-        vectors=vectors,
+        raw=raw,
         lexical=lexical,
         semantic=semantic,
+        both=both,
         opposite=opposite,
+        negated=np.array([token.negated for token in content], bool),
         windows=windows,
         keyword_coverage=keyword_best @ prepared.share_new.T,
         coverage=best @ prepared.share.T,
         coverage_new=best @ prepared.share_new.T,
         phrase_cosine=window_vectors @ prepared.phrase_vectors.T,
     )
+
+
+def turned_share(table: Floats, negated: NDArray[np.bool_], phrase: Phrase, share: Floats) -> float:
+    """Return the share of `phrase`'s matched words that the answer has only with the other polarity, 0–1.
+
+    `table` [a, c] and `negated` [a] are the part of the answer that is looked at; `share` [c].
+    """
+    if not phrase.words.size:
+        return 0.0
+    part = table[:, phrase.words]
+    strength = part.max(axis=0)
+    agrees = np.where(negated[:, None] == phrase.negated[None, :], part, 0.0).max(axis=0)
+    matched = share[phrase.words] * strength
+    return float(matched[agrees < strength - 0.05].sum()) / max(float(matched.sum()), 1e-6)

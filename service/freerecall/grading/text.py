@@ -44,6 +44,8 @@ NEGATIONS = frozenset(
     fail fails failed absent absence""".split()
 )
 _NEGATION_REACH = 6
+_SHORT_REACH = {"no": 3, "without": 3, "lack": 3, "lacks": 3, "lacking": 3, "absence": 3, "none": 2, "nothing": 2}
+"""How many words a negation reaches: "no" its noun, "not" the rest of its clause."""
 _AFTER_LABEL = frozenset("and or is was are were will has to in on from with does goes burns".split())
 _STEMMER = snowballstemmer.stemmer("english")
 
@@ -111,7 +113,7 @@ def tokenise(text: str) -> list[Token]:
         if word == "a":
             content = _is_label(text, match, words[i + 1] if i + 1 < len(words) else None)
         tokens.append(Token(word, stem(word), start, match.end(), clause, reach > 0 and not negates, content))
-        reach = _NEGATION_REACH if negates else reach - 1
+        reach = _SHORT_REACH.get(word, _NEGATION_REACH) if negates else reach - 1
     return tokens
 
 
