@@ -1,0 +1,75 @@
+"""What the README shows is what happens."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import freerecall as package
+from service_process import environment, running_service
+from terminal import Terminal
+
+CHECKOUT = Path(package.__file__).parents[2]
+README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """Return the contents of the fenced blocks in `language`."""
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return [content for name, content in fenced if name == language]
+
+
+def test_the_deck_can_be_imported(freerecall: Terminal, tmp_path: Path) -> None:
+    path = tmp_path / "capitals.toml"
+    path.write_text(blocks("toml")[0], encoding="utf-8")
+
+    assert freerecall("import", path).out == "capitals: Capitals: 1 cards (1 added)\n"
+
+
+def test_the_request_has_the_reply(tmp_path: Path) -> None:
+    (request,) = (text for text in blocks("sh") if "curl" in text)
+    (shown,) = (json.loads(text) for text in blocks("json"))
+    body = json.loads(re.search(r"-d '(.*)'", request, re.DOTALL)[1])  # type: ignore[index]
+    with running_service(environment(tmp_path)) as service:
+        reply = httpx.post(f"{service.url}/api/v1/grade", json=body).json()
+
+    def outline(grade: dict[str, Any]) -> list[object]:
+        return [grade["rating"], *((part["verdict"], part["quote"]) for part in grade["evidence"])]
+
+    assert shown.keys() <= reply.keys()
+    assert outline(shown) == outline(reply)
+
+
+def test_the_terminal_session_is_as_shown(freerecall: Terminal) -> None:
+    (shown,) = (text for text in blocks("") if "q: quit" in text)
+    answer = re.findall(r"^> (.+)$", shown, re.MULTILINE)
+
+    done = freerecall("study", "mlops", typed="\n".join(answer) + "\n\nq\n")
+
+    changing = re.compile(r"score \S+ · confidence \S+")
+    said = set(changing.sub("", done.out).replace("> ", "").splitlines())
+    assert [
+        line for line in changing.sub("", shown).splitlines() if line not in said and line[:1] != ">"
+    ] == []
+
+
+def test_every_setting_is_explained() -> None:
+    source = (CHECKOUT / "service" / "freerecall" / "settings.py").read_text(encoding="utf-8")
+    settings = re.findall(r'get\("([A-Z_]+)"', source)
+
+    assert settings
+    assert [name for name in settings if f"| `FREERECALL_{name}` |" not in README] == []
+
+
+@pytest.mark.parametrize("name", [*re.findall(r"`make ([a-z-]+)[^`]*`", README), "serve", "test"])
+def test_every_target_exists(name: str) -> None:
+    assert re.search(rf"^{name}:", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_every_file_that_it_links_to_exists() -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+
+    assert [link for link in links if not (CHECKOUT / link).exists()] == []
