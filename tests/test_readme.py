@@ -49,11 +49,11 @@ def test_the_terminal_session_is_as_shown(freerecall: Terminal) -> None:
 
     done = freerecall("study", "mlops", typed="\n".join(answer) + "\n\nq\n")
 
-    changing = re.compile(r"score \S+ · confidence \S+")
-    said = set(changing.sub("", done.out).replace("> ", "").splitlines())
-    assert [
-        line for line in changing.sub("", shown).splitlines() if line not in said and line[:1] != ">"
-    ] == []
+    def lines(text: str) -> list[str]:
+        steady = re.sub(r"score \S+ · confidence \S+", "", text.replace("> ", ""))
+        return [line.rstrip() for line in steady.splitlines()]
+
+    assert [line for line in lines(shown) if line not in (*lines(done.out), *answer, ">")] == []
 
 
 def test_every_setting_is_explained() -> None:
