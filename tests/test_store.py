@@ -143,3 +143,14 @@ def test_a_failed_transaction_leaves_nothing_and_the_next_one_works(tmp_path: Pa
         assert store.db.execute("PRAGMA synchronous").fetchone() == (2,)
         store.put_deck(DECK)
         assert store.db["learners"].count == 1
+
+
+def test_a_snapshot_does_not_see_what_another_process_writes_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "f.db"
+    with Store.open(path) as reader, Store.open(path) as writer:
+        writer.put_deck(DECK)
+        with reader.snapshot():
+            assert reader.card("d:a") == DECK.cards[0]
+            writer.put_deck(Deck("d", "Deck", (Card("d:a", "What is a?", "A letter"),)))
+            assert reader.card("d:a") == DECK.cards[0]
+        assert reader.card("d:a").reference == "A letter"

@@ -54,7 +54,8 @@ def next_card(store: Store, deck_id: str | None, *, now: datetime, learner: str 
 
     `deck_id` None looks at all decks. Raises NotFoundError for an unknown deck.
     """
-    return store.next_card(deck_id, _utc(now), learner=learner)
+    with store.snapshot():
+        return store.next_card(deck_id, _utc(now), learner=learner)
 
 
 def submit(
@@ -139,8 +140,9 @@ def recover(store: Store, now: datetime) -> int:
 
 def result(store: Store, answer_id: str) -> AnswerResult:
     """Return a graded answer. Raises NotFoundError."""
-    row = store.answer(answer_id)
-    return _result(row, store.card_version(row.card_version), store.grades(row.id), store.review(row.id))
+    with store.snapshot():
+        row = store.answer(answer_id)
+        return _result(row, store.card_version(row.card_version), store.grades(row.id), store.review(row.id))
 
 
 def override(store: Store, answer_id: str, rating: int, reason: str = "", *, now: datetime) -> AnswerResult:
@@ -238,12 +240,12 @@ def _review(store: Store, row: Answer, rating: int) -> Review:
     if late:
         earlier = [review for review in store.reviews(row.learner, row.card_id) if review.at <= row.at]
         prior = CardState.from_dict(earlier[-1].result) if earlier else scheduling.new_state(row.card_id)
-    state = scheduling.review(prior, rating, row.at)
-    review = store.add_review(row, rating, prior.to_dict(), state.to_dict())
+    state = scheduling.review(prior, rating, row.at).to_dict()
+    review = store.add_review(row, rating, prior.to_dict(), state)
     if late:
         _replay(store, row)
     else:
-        store.put_card_state(row.learner, row.card_id, state.to_dict())
+        store.put_card_state(row.learner, row.card_id, state)
     return review
 
 

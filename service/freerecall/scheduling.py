@@ -1,6 +1,6 @@
 """From a rating to the time at which a card is due again, through FSRS."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +19,6 @@ RATING_TO_FSRS = {
 
 # Without fuzzing the same reviews always give the same schedule, so a log can be replayed.
 _SCHEDULER = fsrs.Scheduler(enable_fuzzing=False)
-_TIMES = ("due", "last_review")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +40,20 @@ class CardState:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as JSON types; times as ISO 8601."""
-        row = asdict(self)
-        for name in _TIMES:
-            row[name] = row[name].isoformat() if row[name] else None
-        return row
+        return {
+            "card_id": self.card_id,
+            "state": self.state,
+            "step": self.step,
+            "stability": self.stability,
+            "difficulty": self.difficulty,
+            "due": self.due.isoformat() if self.due else None,
+            "last_review": self.last_review.isoformat() if self.last_review else None,
+        }
 
     @classmethod
     def from_dict(cls, row: dict[str, Any]) -> "CardState":
         """Read what `to_dict` returned."""
-        times = {name: datetime.fromisoformat(row[name]) if row[name] else None for name in _TIMES}
+        times = {name: datetime.fromisoformat(row[name]) for name in ("due", "last_review") if row[name]}
         return cls(**{**row, **times})
 
 

@@ -107,6 +107,16 @@ class Connection:
                 if not synced:
                     self._conn.execute("PRAGMA synchronous = FULL")
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read several rows as of one moment, whoever writes meanwhile. Not to be nested."""
+        with self._lock:
+            self._conn.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._conn.execute("COMMIT")
+
     def _write(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement, in a commit of its own outside a transaction; return the rows it changed."""
         with self._lock:

@@ -114,14 +114,17 @@ class DeckTables(Connection):
 
     def deck(self, deck_id: str) -> Deck:
         """Return a deck with its cards in order. Raises NotFoundError."""
-        row = self._one("SELECT title, description FROM decks WHERE id = ?", (deck_id,))
-        if row is None:
-            raise NotFoundError(f"there is no deck {deck_id!r}; the decks are listed by `freerecall decks`")
-        rows = self._all(
-            "SELECT v.content FROM cards c JOIN card_versions v ON v.hash = c.version"
-            " WHERE c.deck_id = ? AND c.retired = 0 ORDER BY c.position",
-            (deck_id,),
-        )
+        with self.snapshot():
+            row = self._one("SELECT title, description FROM decks WHERE id = ?", (deck_id,))
+            if row is None:
+                raise NotFoundError(
+                    f"there is no deck {deck_id!r}; the decks are listed by `freerecall decks`"
+                )
+            rows = self._all(
+                "SELECT v.content FROM cards c JOIN card_versions v ON v.hash = c.version"
+                " WHERE c.deck_id = ? AND c.retired = 0 ORDER BY c.position",
+                (deck_id,),
+            )
         title, description = row
         return Deck(deck_id, title, tuple(load_card(content) for (content,) in rows), description)
 
