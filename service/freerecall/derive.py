@@ -47,8 +47,9 @@ _ORDERED_NOUN = re.compile(
 _LEADING_CLAUSE = re.compile(
     r"^(?:in|during|for|within|at|on|after|before|according to)\b[^,]*,\s*", re.IGNORECASE
 )
-_PREPOSITION = re.compile(
-    r"\b(?:of|in|for|to|during|about|with|within|regarding|from|at|on|after|before|by|between)\b",
+_ASKED_UNTIL = re.compile(
+    r"\b(?:of|in|for|to|during|about|with|within|regarding|from|at|on|after|before|by|between"
+    r"|do|does|did|should|must|can|will)\b",
     re.IGNORECASE,
 )
 _AFFIRMATIVE = ("true", "yes", "correct")
@@ -177,8 +178,8 @@ def _is_ordered(question: str, items: tuple[str, ...]) -> bool:
         r"(?:then|next|second|secondly|after)\b", items[1], re.IGNORECASE
     ):
         return True
-    # What is asked for stands before the first preposition: "the steps | of", "the goals | of the process".
-    asked = _PREPOSITION.split(_LEADING_CLAUSE.sub("", question.strip()), maxsplit=1)[0]
+    # What is asked for comes first: "the steps | of", "the goals | of the process", "which tools | do".
+    asked = _ASKED_UNTIL.split(_LEADING_CLAUSE.sub("", question.strip()), maxsplit=1)[0]
     return bool(_ORDERED_NOUN.search(asked))
 
 

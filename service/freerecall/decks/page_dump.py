@@ -43,7 +43,7 @@ class _RawCard:
 
 def looks_like(text: str) -> bool:
     """Say whether `text` is meant to be a page dump: numbered, and with a mark of its own."""
-    lines = [clean_line(line) for line in text.splitlines()]
+    lines = [line.strip() for line in text.splitlines()]
     numbers = {int(line) for line in lines if _NUMBER.fullmatch(line)}
     if not numbers:
         return False

@@ -23,6 +23,7 @@ MAX_WEIGHT = 100.0
 _DECK_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,98}[a-z0-9])?")
 _CARD_KEY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _CARD_HEADER = re.compile(r"^[ \t]*\[\[[ \t]*[\"']?cards[\"']?[ \t]*\]\]", re.MULTILINE)
+_DEEP_KEY = re.compile(r"(?:\.[\w \t-]*+){50}")
 _LINE_IN_MESSAGE = re.compile(r"\(at line (\d+), column \d+\)")
 _STRING_OR_COMMENT = re.compile(
     r'"""(?:\\.|[^\\])*?"{3,5}|' r"'''.*?'{3,5}|" r'"(?:\\.|[^"\\\n])*"|' r"'[^'\n]*'|#[^\n]*", re.DOTALL
@@ -40,6 +41,12 @@ def parse(text: str, *, source: str, deck_id: str, stem: str) -> ImportResult:
     Raises DeckError with the line for bad TOML, wrong types, unknown keys, duplicate ids and
     values out of range.
     """
+    # tomllib's time and memory grow with the square of a dotted key's length.
+    if deep := _DEEP_KEY.search(bare := _without_strings(text)):
+        line = bare.count("\n", 0, deep.start()) + 1
+        raise DeckError(
+            "a key has too many dots; write each card as a [[cards]] table", source=source, line=line
+        )
     try:
         data = tomllib.loads(text.replace("\r\n", "\n"))
     except RecursionError:
@@ -205,7 +212,7 @@ class _Reader:
 
     def line(self, card: int, key: str) -> int:
         """Return the line of `key` in the card with this index (-1: the deck), or of the card itself."""
-        bare = _STRING_OR_COMMENT.sub(_blank_out, self.text)
+        bare = _without_strings(self.text)
         headers = [header.start() for header in _CARD_HEADER.finditer(bare)]
         if card >= len(headers):
             return 0
@@ -262,8 +269,9 @@ def _point_value(point: KeyPoint) -> str | dict[str, Any]:
     return value
 
 
-def _blank_out(found: re.Match[str]) -> str:
-    return "\n" * found[0].count("\n")
+def _without_strings(text: str) -> str:
+    """Return TOML without its strings and comments, line for line."""
+    return _STRING_OR_COMMENT.sub(lambda found: "\n" * found[0].count("\n"), text)
 
 
 def _type_name(value: object) -> str:
