@@ -28,8 +28,8 @@ _NUMBER = re.compile(r"[0-9]{1,6}")
 _DECLARED = re.compile(r"\(\s*(\d{1,6})\s+cards?\s*\)", re.IGNORECASE)
 _FOOTNOTE = re.compile(r"#{1,6}\s*footnotes?\b\s*:?\s*", re.IGNORECASE)
 _BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
-_QUESTION_MARK = ("q", "q:")
-_ANSWER_MARK = ("a", "a:")
+_QUESTION_MARK = ("Q", "Q:")
+_ANSWER_MARK = ("A", "A:")
 
 
 @dataclass(slots=True)
@@ -48,10 +48,9 @@ def looks_like(text: str) -> bool:
     if not numbers:
         return False
     in_sequence = any(number + 1 in numbers for number in numbers)
-    folded = {line.casefold() for line in lines}
     return in_sequence or bool(
-        folded.intersection(_QUESTION_MARK)
-        or any(line.startswith(_SCALE) for line in folded)
+        set(lines).intersection(_QUESTION_MARK)
+        or any(line.casefold().startswith(_SCALE) for line in lines)
         or _FOOTNOTE.search(text)
         or _DECLARED.search(text)
     )
@@ -153,12 +152,14 @@ class _Reader:
                 self.read_marked(raw, self.skip_blank(at + 1) + 1)
             else:
                 self.read_plain(raw, self.skip_blank(at + 1))
+            if _FOOTNOTE.search(raw.footnote):
+                self.fail(at, f"card {number} has two footnotes: is the number of the card after it missing?")
             yield raw
 
     def read_marked(self, raw: _RawCard, start: int) -> None:
         end = self.marked_end(raw.number, start)
         body = self.lines[start:end]
-        mark = next((i for i, line in enumerate(body) if line.casefold() in _ANSWER_MARK), None)
+        mark = next((i for i, line in enumerate(body) if line in _ANSWER_MARK), None)
         self.at = end
         if mark is None:
             if any(body):
@@ -210,8 +211,9 @@ class _Reader:
     def skip_scale(self) -> None:
         if self.at >= len(self.lines) or not self.is_scale(self.at):
             return
-        self.at += 1
         left = list(_SCALE_LABELS)
+        if self.lines[self.at].casefold() not in left:
+            self.at += 1
         while (at := self.skip_blank(self.at)) < len(self.lines) and not self.is_marked(at):
             line = self.lines[at].casefold()
             if line not in left:
@@ -230,15 +232,18 @@ class _Reader:
     def is_marked(self, at: int) -> bool:
         """Say whether the number on this line begins a card of the marked layout."""
         following = self.skip_blank(at + 1)
-        return (
-            self.is_number(at)
-            and following < len(self.lines)
-            and self.lines[following].casefold() in _QUESTION_MARK
-        )
+        return self.is_number(at) and following < len(self.lines) and self.lines[following] in _QUESTION_MARK
 
     def is_scale(self, at: int) -> bool:
-        line = self.lines[at]
-        return line.casefold().startswith(_SCALE) or bool(_SCALE_ON_ONE_LINE.fullmatch(line))
+        """Say whether the page's scale begins here, with its heading or, that lost, its first labels."""
+        line = self.lines[at].casefold()
+        if line.startswith(_SCALE) or _SCALE_ON_ONE_LINE.fullmatch(line):
+            return True
+        if line not in _SCALE_LABELS[:2]:
+            return False
+        following = self.skip_blank(at + 1)
+        after = _SCALE_LABELS[_SCALE_LABELS.index(line) + 1]
+        return following < len(self.lines) and self.lines[following].casefold() == after
 
     def fail(self, at: int, message: str) -> NoReturn:
         raise DeckError(message, source=self.source, line=at + 1)

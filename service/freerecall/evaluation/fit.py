@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freerecall.cards import Card
-from freerecall.grading import calibration, embedded
+from freerecall.grading import calibration, embedded, manipulation
 from freerecall.grading.features import NAMES
-from freerecall.grading.rules import without_manipulation
 from freerecall.grading.semantics import DIMENSIONS
 
 Floats = NDArray[np.float64]
@@ -46,7 +45,7 @@ def new_forest() -> Any:
 
 def readings_of(examples: Sequence[Example]) -> list[embedded.Reading | None]:
     """Lay every answer against its card, as the grader does; None where it holds no word."""
-    return [embedded.read(e.card, without_manipulation(e.answer)) for e in examples]
+    return [embedded.read(e.card, manipulation.without(e.answer)) for e in examples]
 
 
 def arrays_of(readings: Sequence[embedded.Reading | None]) -> tuple[Floats, Floats]:
@@ -99,7 +98,9 @@ def out_of_fold(features: Floats, pairs: Floats, correct: Ints, groups: Sequence
     return odds
 
 
-def fit_ordinal(inputs: Floats, ratings: Ints, correct: Ints, *, ridge: float = 0.02) -> dict[str, list[float]]:
+def fit_ordinal(
+    inputs: Floats, ratings: Ints, correct: Ints, *, ridge: float = 0.02
+) -> dict[str, list[float]]:
     """Fit P(rating >= k) = sigmoid(w·x - c_k), k in 2..5, with rising cuts, by penalised likelihood.
 
     `ratings` are 1–5, or 0 where an answer was only labelled: `correct` (0, 1) then tells on which

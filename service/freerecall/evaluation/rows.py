@@ -1,4 +1,4 @@
-"""Rows of JSON Lines files: an answer with its question and reference, perhaps with what people said of it."""
+"""Rows of JSON Lines files: answers with question and reference, perhaps with what people said of them."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -94,8 +94,8 @@ def _row(
 ) -> Row:
     asked = questions.get((str(row.get("dataset", "")), str(row.get("question_id", ""))))
     if asked is not None and "question" not in row:
-        references = [reference["text"] for reference in asked["references"]]
-        row = {**row, "question": asked["question"], "references": references}
+        texts = [reference["text"] for reference in asked["references"]]
+        row = {**row, "question": asked["question"], "references": texts}
     references = _texts(row, "references")
     points = _texts(row, "key_points")
     if "reference" not in row and not references and not points:

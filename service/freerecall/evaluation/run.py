@@ -148,10 +148,10 @@ def render(report: Report) -> str:
             f"{name}: correct against the rest, rating >= {CORRECT_FROM} as correct, n {values['n']}"
         )
         lines += [f"  {key:<12} {_shown(v)}" for key, v in values.items() if isinstance(v, Estimate)]
-    calls = report.llm
+    calls, took = report.llm, report.latency_ms
     lines.append(
         f"LLM calls {calls['calls']:.0f}, tokens {calls['tokens_in']:.0f} in {calls['tokens_out']:.0f} out, "
-        f"cost ${calls['cost_usd']:.4f}; latency p50 {report.latency_ms['p50']:.1f} ms, p95 {report.latency_ms['p95']:.1f} ms"
+        f"cost ${calls['cost_usd']:.4f}; latency p50 {took['p50']:.1f} ms, p95 {took['p95']:.1f} ms"
     )
     decided = ", ".join(f"{name} {count}" for name, count in report.decided_by.items())
     lines.append(

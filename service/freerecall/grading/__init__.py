@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from freerecall.cards import Card, Kind, KeyPoint
+from freerecall.cards import Card, KeyPoint, Kind
 from freerecall.derive import kind_of
 from freerecall.errors import InputError, LLMError
 from freerecall.grades import DecidedBy, Grade, GraderMode

@@ -1,8 +1,9 @@
 """The fitted model as a versioned artefact: trees that judge the whole answer, and ordinal cut points.
 
-A learned metric says how alike the vectors of answer and reference are. A boosted forest reads that and the
-features of an answer, and gives the log-odds that people would call it correct. A proportional-odds model (McCullagh 1980) then reads those log-odds beside the key-point
-evidence and gives the probability of each rating. `evaluation/fit.py` makes the files.
+A learned metric says how alike the vectors of answer and reference are. A boosted forest reads
+that and the features of an answer, and gives the log-odds that people would call it correct. A
+proportional-odds model (McCullagh 1980) then reads those log-odds beside the key-point evidence
+and gives the probability of each rating. `evaluation/fit.py` makes the files.
 """
 
 import json

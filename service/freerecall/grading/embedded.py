@@ -7,13 +7,23 @@ from numpy.typing import NDArray
 
 from freerecall.cards import Card, Kind
 from freerecall.grades import DecidedBy, Evidence, FoundBy, Grade, Provenance, Verdict
-from freerecall.grading import calibration, combine, evidence, feedback, features, polarity, rules
+from freerecall.grading import (
+    calibration,
+    combine,
+    evidence,
+    features,
+    feedback,
+    manipulation,
+    polarity,
+    rules,
+)
 from freerecall.grading.matching import Match, Prepared, match, prepare
 from freerecall.grading.text import tokenise
 
 Floats = NDArray[np.float32]
 
 _ECHO_COVERAGE = 0.5
+_GAP_PARTIAL, _GAP_COVERED = 0.4, 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +51,7 @@ class Reading:
 def grade_embedded(card: Card, answer: str) -> Grade:
     """Grade `answer` against `card`: a pure function of both and of the calibration's version."""
     model = calibration.load()
-    said = rules.without_manipulation(answer)
+    said = manipulation.without(answer)
     if not tokenise(said) or rules.is_dont_know(said):
         return _nothing(card, model.version)
     if card.kind is Kind.TRUE_FALSE:
@@ -127,17 +137,17 @@ def _cloze(reading: Reading, model: calibration.Calibration) -> Grade:
     for value, point in zip(words, reading.prepared.point_of, strict=True):
         if point >= 0:
             best[point] = max(best[point], value)
-    found = tuple(
-        Evidence(item.point, _CLOZE[int(value >= 0.4) + int(value >= 0.75)], item.quote if value >= 0.4 else "",
-                 FoundBy.KEYWORDS if value >= 0.4 else None, round(float(value), 3), item.weight)
-        for item, value in zip(reading.evidence, best, strict=True)
-    )  # fmt: skip
+    found = tuple(_gap(item, float(value)) for item, value in zip(reading.evidence, best, strict=True))
     score = combine.coverage_of(found)
     rating = 5 if score >= 0.75 else 3 if score >= 0.5 else 2 if score >= 0.4 else 1
     return _grade(found, round(score, 4), rating, 0.9, model.version)
 
 
-_CLOZE = (Verdict.MISSING, Verdict.PARTIAL, Verdict.COVERED)
+def _gap(item: Evidence, coverage: float) -> Evidence:
+    if coverage < _GAP_PARTIAL:
+        return Evidence(item.point, Verdict.MISSING, coverage=round(coverage, 3), weight=item.weight)
+    verdict = Verdict.COVERED if coverage >= _GAP_COVERED else Verdict.PARTIAL
+    return Evidence(item.point, verdict, item.quote, FoundBy.KEYWORDS, round(coverage, 3), item.weight)
 
 
 def _true_false(card: Card, answer: str, model: calibration.Calibration) -> Grade:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from freerecall.cards import Card
 from freerecall.grades import DecidedBy, Evidence, FoundBy, Grade, GraderMode, Provenance, Verdict
-from freerecall.grading import feedback, rules
+from freerecall.grading import feedback, manipulation
 from freerecall.grading.rubric import RubricResult, grade_rubric
 from freerecall.llm import LLM
 
@@ -18,7 +18,7 @@ async def grade_with_llm(
     card: Card, answer: str, embedded: Grade, *, mode: GraderMode, llm: LLM, deadline_s: float
 ) -> Grade:
     """Ask the model for verdicts and make a grade of them. Raises LLMError where there is no usable reply."""
-    rubric = await grade_rubric(card, rules.without_manipulation(answer), llm, deadline_s=deadline_s)
+    rubric = await grade_rubric(card, manipulation.without(answer), llm, deadline_s=deadline_s)
     llm_grade = from_rubric(embedded, rubric)
     return llm_grade if mode is GraderMode.LLM else fuse(embedded, llm_grade)
 

@@ -9,6 +9,7 @@ carry content, c = words of the card, p = phrases, w = windows of the answer
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,8 +72,9 @@ class Prepared:
 class Match:
     """An answer laid against a card.
 
-    `raw` [a, 256]: the answer's word vectors. `lexical`, `semantic`, `both` [a, c]: how far each answer
-    word is each card word, 0–1, by spelling, by meaning, by the better of the two. `keyword_coverage`, `coverage`, `phrase_cosine` [w, p]: per window and phrase.
+    `raw` [a, 256]: the answer's word vectors. `lexical`, `semantic`, `both` [a, c]: how far each
+    answer word is each card word, 0–1, by spelling, by meaning, by the better of the two.
+    `keyword_coverage`, `coverage`, `coverage_new`, `phrase_cosine` [w, p]: per window and phrase.
     `windows` are (first, last + 1) rows of `content`.
     """
 
@@ -181,10 +183,7 @@ def _exact_only(word: str) -> bool:
 
 def _lexical(content: list[Token], prepared: Prepared) -> Floats:
     """Equal stems are 1; near spellings (typos, compounds written apart) less."""
-    joined = [
-        one.word + other.word if other.start - one.end <= 1 else ""
-        for one, other in zip(content, content[1:], strict=False)
-    ]
+    joined = [one.word + other.word if other.start - one.end <= 1 else "" for one, other in pairwise(content)]
     rows = [token.word for token in content] + joined
     typed = process.cdist(
         rows, prepared.words, scorer=fuzz.ratio, score_cutoff=_FUZZY_CUTOFF, dtype=np.float32
@@ -200,7 +199,7 @@ def _lexical(content: list[Token], prepared: Prepared) -> Floats:
     for row, token in enumerate(content):
         if (at := prepared.column.get(token.stem)) is not None:
             table[row, at] = 1.0
-    return table
+    return np.asarray(table, np.float32)
 
 
 def _windows(content: list[Token]) -> list[tuple[int, int]]:

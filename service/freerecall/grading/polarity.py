@@ -6,31 +6,33 @@ from functools import lru_cache
 from freerecall.grading.text import Token, stem
 
 _OPPOSITES = """
-increase decrease|increase reduce|rise fall|raise lower|grow shrink|more less|more fewer|most least|many few
-high low|higher lower|up down|above below|over under|maximum minimum|maximise minimise|maximize minimize
-large small|big small|bigger smaller|larger smaller|long short|longer shorter|fast slow|faster slower|quick slow
-strong weak|stronger weaker|hard soft|hard easy|difficult easy|heavy light|heavier lighter|thick thin
-hot cold|warm cold|warm cool|heat cool|wet dry|full empty|fresh stale|light dark|bright dim|brighter dimmer
-open closed|open close|open shut|complete incomplete|complete broken|intact broken|on off|start stop|start end
-begin end|start finish|first last|before after|early late|earlier later|previous next|front back|top bottom
-input output|in out|inside outside|internal external|import export|push pull|attract repel|north south|east west
-left right|positive negative|plus minus|add remove|add subtract|gain lose|win lose|create destroy|build destroy
-keep remove|keep discard|include exclude|accept reject|allow prevent|allow block|enable disable|enable prevent
-help hinder|improve worsen|better worse|best worst|good bad|cheap expensive|cheaper costlier|rent own|rent buy
-manual automatic|manual automated|manually automatically|human automatic|static dynamic|fixed variable
-fixed changing|constant changing|same different|same opposite|similar different|equal unequal|like unlike
-connected disconnected|connected separated|connected separate|join separate|attach detach|mix separate
-online offline|local remote|public private|central distributed|single multiple|one several|all none|always never
-everything nothing|everyone nobody|some none|every no|known unknown|seen unseen|labelled unlabelled
-labeled unlabeled|supervised unsupervised|structured unstructured|raw processed|clean dirty|clean messy
-stable unstable|reliable unreliable|valid invalid|correct incorrect|correct wrong|right wrong|true false
+increase decrease|increase reduce|rise fall|raise lower|grow shrink|more less|more fewer|most least
+many few|high low|higher lower|up down|above below|over under|maximum minimum|maximise minimise
+maximize minimize|large small|big small|bigger smaller|larger smaller|long short|longer shorter|fast slow
+faster slower|quick slow|strong weak|stronger weaker|hard soft|hard easy|difficult easy|heavy light
+heavier lighter|thick thin|hot cold|warm cold|warm cool|heat cool|wet dry|full empty|fresh stale
+light dark|bright dim|brighter dimmer|open closed|open close|open shut|complete incomplete
+complete broken|intact broken|on off|start stop|start end|begin end|start finish|first last|before after
+early late|earlier later|previous next|front back|top bottom|input output|in out|inside outside
+internal external|import export|push pull|attract repel|north south|east west|left right
+positive negative|plus minus|add remove|add subtract|gain lose|win lose|create destroy|build destroy
+keep remove|keep discard|include exclude|accept reject|allow prevent|allow block|enable disable
+enable prevent|help hinder|improve worsen|better worse|best worst|good bad|cheap expensive
+cheaper costlier|rent own|rent buy|manual automatic|manual automated|manually automatically
+human automatic|static dynamic|fixed variable|fixed changing|constant changing|same different
+same opposite|similar different|equal unequal|like unlike|connected disconnected|connected separated
+connected separate|join separate|attach detach|mix separate|online offline|local remote|public private
+central distributed|single multiple|one several|all none|always never|everything nothing|everyone nobody
+some none|every no|known unknown|seen unseen|labelled unlabelled|labeled unlabeled
+supervised unsupervised|structured unstructured|raw processed|clean dirty|clean messy|stable unstable
+reliable unreliable|valid invalid|correct incorrect|correct wrong|right wrong|true false
 possible impossible|necessary unnecessary|safe dangerous|safe unsafe|simple complex|simple complicated
 living dead|alive dead|native foreign|solid liquid|liquid gas|solid gas|soluble insoluble|float sink
 dissolve crystallise|evaporate condense|freeze melt|conductor insulator|conduct insulate|parallel series
-acid base|acidic alkaline|predator prey|producer consumer|male female
-development production|experiment production|success failure|succeed fail|pass fail|continuous occasional
-continuous once|straight circular|linear iterative|forward backward|forwards backwards|ahead behind|near far
-narrow wide|shallow deep|active passive|sender receiver|encrypt decrypt|read write|upload download|cause effect
+acid base|acidic alkaline|predator prey|producer consumer|male female|development production
+experiment production|success failure|succeed fail|pass fail|continuous occasional|continuous once
+straight circular|linear iterative|forward backward|forwards backwards|ahead behind|near far|narrow wide
+shallow deep|active passive|sender receiver|encrypt decrypt|read write|upload download|cause effect
 stay leave|stay change|remain change|lit unlit
 """
 
@@ -62,7 +64,9 @@ def opposites(word: str) -> frozenset[str]:
 _TRUE = frozenset(
     "true t yes y yeah yep yup correct right richtig ja oui vrai si sí verdadero wahr agree".split()
 )
-_FALSE = frozenset("false f no n nope nah incorrect wrong untrue falsch nein non faux falso disagree".split())
+_FALSE = frozenset(
+    """false f no n nope nah incorrect wrong untrue falsch nein non faux falso disagree""".split()
+)
 
 
 def verdict(tokens: Iterable[Token]) -> bool | None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from rapidfuzz import fuzz
 
 from freerecall.cards import Card, KeyPoint, Kind
-from freerecall.grading.text import NEGATIONS, normalise, tokenise
+from freerecall.grading import manipulation
+from freerecall.grading.manipulation import Span
+from freerecall.grading.text import NEGATIONS, tokenise
 
 _LIKE = 85.0
 """Least likeness, of 100, between a quote and the place in the answer that it was taken from."""
@@ -16,37 +18,7 @@ _SHORT = 8
 
 _WORD = re.compile(r"[^\W_]+")
 _ELLIPSIS = re.compile(r"…|\.{3}")
-_SENTENCE = re.compile(r"[^.!?;\n]+(?:[.!?;]+|\n|$)")
 _CHOICE = re.compile(r"\bor\b", re.IGNORECASE)
-
-_ABOUT_GRADING = re.compile(
-    r"""
-    \b(?:ignore|disregard|forget|override|bypass|skip)\b.{0,60}
-        \b(?:instructions?|rubrics?|prompts?|rules?|above|previous|prior|grading|key\ points?|reference)\b
-    | \b(?:give|award|grant|assign|grade|rate|score|mark|treat|consider|accept|count|evaluate|deem)\b.{0,40}
-        \b(?:me|(?:my|this|the|that|his|her)\ (?:answer|response|reply|submission|learner|student))\b
-    | \b(?:full|top|maximum|max|highest|perfect)\ (?:marks?|credits?|scores?|ratings?|points|grades?)\b
-    | \b(?:learner|student|candidate)(?:'s\ (?:answer|response))?\ (?:has\ |have\ |had\ |clearly\ |fully\ )*
-        (?:answered|covered|covers|knows|deserves|gets|is\ (?:right|correct)|mentioned|demonstrated)\b
-    | \b(?:my|this|the|that)\ (?:answer|response|submission)\ (?:is|was|covers|deserves|should|must)\b
-    | \b(?:all|every|each|any)\b.{0,15}\bpoints?\b.{0,30}\b(?:cover(?:ed|s)?|correct|met|satisfied)\b
-    | \b(?:dear|hey|attention|note\ to)\b.{0,10}\b(?:grader|examiner|assistant|ai|model|llm|teacher)\b
-    | \byou\ are\ (?:now|no\ longer)\b
-    | \byou\ are\ (?:an?|the)\ (?:\w+\ )?(?:grader|assistant|ai|model|teacher|examiner)\b
-    | \b(?:new|system|updated)\ (?:instructions?|prompts?)\b
-    | ^\W*(?:now\ |please\ |just\ )*(?:respond|reply|answer|output|return|print|write|say)\ (?:only\ )?
-        (?:with|the\ following|json|"?covered)\b
-    | \bverdicts?\b
-    | \b(?:rating|score|grade|mark)s?\s*[:=]\s*"?[1-5]\b
-    | \b(\d+)\s*(?:/|out\ of)\s*\1\b
-    | "(?:p\d+|quote|wrong|feedback|rating|score)"\s*:
-    | ^\W*(?:system|assistant|developer|grader)(?:\ (?:message|note|override))?\s*[:>\]|]
-    | <\|?/?(?:system|user|assistant|im_start|im_end|inst|answer)
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
-
-Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +31,7 @@ class Answer:
     @classmethod
     def read(cls, text: str) -> "Answer":
         """Find the sentences that speak of the grading instead of the subject."""
-        sentences = _SENTENCE.finditer(text)
-        return cls(text, tuple(one.span() for one in sentences if speaks_of_grading(one.group())))
+        return cls(text, manipulation.spans(text))
 
     def find(self, quote: str) -> Span | None:
         """Return where in the answer `quote` was taken from, in whole words, or None.
@@ -110,11 +81,6 @@ class Answer:
             return True
         wanted = " ".join((point.text, *point.accept, card.reference, *card.alternatives))
         return bool(words & {token.stem for token in tokenise(wanted) if token.is_content})
-
-
-def speaks_of_grading(text: str) -> bool:
-    """Say whether `text` is about grades or graders, or gives them orders."""
-    return bool(_ABOUT_GRADING.search(normalise(text)))
 
 
 def _echoes(words: set[str], card: Card) -> bool:

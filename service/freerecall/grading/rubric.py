@@ -18,7 +18,8 @@ from freerecall.cards import Card, KeyPoint
 from freerecall.derive import points_of
 from freerecall.errors import LLMReplyError
 from freerecall.grades import Evidence, FoundBy, Provenance, Verdict
-from freerecall.grading.quotes import Answer, Span, speaks_of_grading
+from freerecall.grading.manipulation import Span, speaks_of_grading
+from freerecall.grading.quotes import Answer
 from freerecall.llm import LLM, Message, Reply, TokenLogprob
 from freerecall.resources import folder
 

@@ -56,14 +56,16 @@ def word_vectors(words: list[str]) -> Vectors:
 
 def weights(vectors: Vectors) -> Vectors:
     """Return how much each word says, 0.1–1.5, from the vectors' lengths."""
-    return np.clip(np.linalg.norm(vectors, axis=-1) / 12.0, 0.1, 1.5).astype(np.float32)
+    lengths: Vectors = np.linalg.norm(vectors, axis=-1)
+    return np.asarray(np.clip(lengths / 12.0, 0.1, 1.5), np.float32)
 
 
 def unit(vectors: Vectors) -> Vectors:
     """Return the vectors at length 1 (zero vectors stay zero)."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)
+    lengths: Vectors = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-6), np.float32)
 
 
 def likeness(cosine: Vectors) -> Vectors:
     """Map cosines to 0–1: unrelated words are 0, synonyms 1."""
-    return np.clip((cosine - _COS_UNRELATED) / (_COS_SAME - _COS_UNRELATED), 0.0, 1.0)
+    return np.asarray(np.clip((cosine - _COS_UNRELATED) / (_COS_SAME - _COS_UNRELATED), 0.0, 1.0), np.float32)

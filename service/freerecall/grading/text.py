@@ -15,7 +15,8 @@ _WORD = re.compile(
     r"""[^\W_](?:[^\W_]|[\u00ad\u200b-\u200f\u2060\ufeff\u0300-\u036f])*(?:['’`´"][^\W\d_]{1,3}(?![^\W_]))?|%"""
 )
 _CLAUSE_END = re.compile(
-    r"[.!?;:\n•*→]|,|(?<!\w)[-–—](?!\w)|->|=>|\b(?:but|however|whereas|although|though|while|because|since|so that)\b",
+    r"[.!?;:\n•*→]|,|(?<!\w)[-–—](?!\w)|->|=>"
+    r"|\b(?:but|however|whereas|although|though|while|because|since|so that)\b",
     re.IGNORECASE,
 )
 _INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
@@ -44,7 +45,16 @@ NEGATIONS = frozenset(
     fail fails failed absent absence""".split()
 )
 _NEGATION_REACH = 6
-_SHORT_REACH = {"no": 3, "without": 3, "lack": 3, "lacks": 3, "lacking": 3, "absence": 3, "none": 2, "nothing": 2}
+_SHORT_REACH = {
+    "no": 3,
+    "without": 3,
+    "lack": 3,
+    "lacks": 3,
+    "lacking": 3,
+    "absence": 3,
+    "none": 2,
+    "nothing": 2,
+}
 """How many words a negation reaches: "no" its noun, "not" the rest of its clause."""
 _AFTER_LABEL = frozenset("and or is was are were will has to in on from with does goes burns".split())
 _STEMMER = snowballstemmer.stemmer("english")

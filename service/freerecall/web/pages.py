@@ -6,6 +6,7 @@ import uuid
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, FastAPI, Form
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -110,13 +111,14 @@ def answer_form(
     text = "" if dont_know else answer.replace("\r\n", "\n")
     elapsed = int(elapsed_ms) if elapsed_ms.isdecimal() and len(elapsed_ms) <= 12 else None
     result = service.submit(card_id, text, client_answer_id, elapsed)
-    return RedirectResponse(f"/answers/{result.answer_id}", status_code=303)
+    return RedirectResponse(f"/answers/{result.answer_id}?deck={quote(deck_id)}", status_code=303)
 
 
 @router.get("/answers/{answer_id}")
-def result_page(answer_id: str, service: TheService) -> Response:
+def result_page(answer_id: str, service: TheService, deck: str = "") -> Response:
     """The rating, the evidence for it, and what follows."""
-    return _result(practice.result(service.store, answer_id), service)
+    result = practice.result(service.store, answer_id)
+    return _result(result, deck or result.card.id.partition(":")[0], service)
 
 
 @router.post("/answers/{answer_id}/override")
@@ -125,19 +127,20 @@ def override_form(
     service: TheService,
     rating: Annotated[int, Form(ge=1, le=5)],
     reason: Annotated[str, Form(max_length=practice.MAX_REASON)] = "",
+    deck: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
     """The learner knows better."""
     practice.override(service.store, answer_id, rating, reason, now=now())
-    return RedirectResponse(f"/answers/{answer_id}", status_code=303)
+    return RedirectResponse(f"/answers/{answer_id}?deck={quote(deck)}", status_code=303)
 
 
-def _result(result: AnswerResult, service: Service) -> Response:
+def _result(result: AnswerResult, deck_id: str, service: Service) -> Response:
     return render(
         "result.html",
         result=result,
         grade=result.grade,
         card=result.card,
-        deck_id=result.card.id.partition(":")[0],
+        deck_id=deck_id,
         pieces=marked(result.answer, result.grade.evidence),
         due=until(result.due, now()),
         sure=_sure(result.grade.confidence),
