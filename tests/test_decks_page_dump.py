@@ -132,11 +132,24 @@ def test_a_scale_on_one_line_or_cut_short_stays_out() -> None:
     unnamed = "1\nQ\nWhat is up?\nA\nThe sky\n1 Not at all 2 3 4 5 Perfectly\n"
     cut = "1\nQ\nWhat is up?\nA\nThe sky\nHow well did you know this?\n2\nQ\nWhat is down?\nA\nEarth\n"
     trailing = "1\nWhat is up?\nThe sky ## Footnote Blue. How well did you know this? 1 Not at all 2 3\n"
-    for text in (one_line, unnamed, cut, trailing):
+    headless = "1\nQ\nWhat is up?\nA\nThe sky\n\nBlue.\n\n1\nNot at all\n2\n3\n4\n5\nPerfectly\n"
+    beheaded = headless.replace("\n1\nNot", "\nNot")
+    for text in (one_line, unnamed, cut, trailing, headless, beheaded):
         card = cards_of(text)[0]
         assert (card.question, card.reference) == ("What is up?", "The sky")
         assert card.footnote in ("", "Blue.")
     assert len(cards_of(cut)) == 2
+
+
+def test_a_lost_line_never_lets_the_scale_in_nor_merges_cards() -> None:
+    lines = DUMP.split("\n")
+    for lost in range(len(lines)):
+        try:
+            deck = parse("\n".join(lines[:lost] + lines[lost + 1 :])).deck
+        except DeckError:
+            continue
+        assert len(deck.cards) == 6, lines[lost]
+        assert not any(word in repr(deck) for word in ("How well", "Not at all", "Perfectly")), lines[lost]
 
 
 def test_numbers_can_be_answers() -> None:
@@ -201,6 +214,7 @@ def test_the_same_question_twice_gets_a_counted_key() -> None:
         (DUMP.replace("\nA\n\nTurn", "\nTurn"), 16, 'no line "A"'),
         (DUMP.replace("rise", "rise " * 3000), 82, "10000 characters"),
         (DUMP.replace("* Pour", "".join(f"* Step {n} " for n in range(101))), 76, "104 things"),
+        (DUMP.replace("\n6\nTrue", "\nTrue"), 76, "number of the card after it missing"),
         (f"Nothing\n(1 cards)\n1\nQ\nA\n{SCALE}", 0, "no cards"),
     ],
 )
