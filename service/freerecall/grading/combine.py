@@ -14,6 +14,8 @@ INPUTS = ("log_odds", "coverage", "lowest", "contradicted", "extra", "disorder")
 """What the ordinal model reads, in this order."""
 
 _RATINGS = np.arange(1, 6)
+_EXTRA_BELOW = 0.3
+"""A clause with less of every key point than this belongs to none."""
 
 
 def coverage_of(evidence: tuple[Evidence, ...]) -> float:
@@ -53,12 +55,10 @@ def extra_items(prepared: Prepared, match: Match) -> float:
     """Return how many clauses of a list answer belong to no key point, as a share of the key points, 0–1."""
     extra = 0
     best = match.coverage_new[:, prepared.point_of >= 0].max(axis=1, initial=0.0)
-    at = {window: i for i, window in enumerate(match.windows)}
-    starts = [i for i, t in enumerate(match.content) if i == 0 or t.clause != match.content[i - 1].clause]
-    for start, end in zip(starts, [*starts[1:], len(match.content)], strict=True):
-        echoes = all(token.stem in prepared.question_stems for token in match.content[start:end])
-        if not echoes and best[at[start, end]] < 0.3:
-            extra += 1
+    for (first, last), found in zip(match.windows, best, strict=True):
+        alone = match.content[first].clause == match.content[last - 1].clause
+        echoes = all(token.stem in prepared.question_stems for token in match.content[first:last])
+        extra += alone and found < _EXTRA_BELOW and not echoes
     return min(extra / max(len(prepared.points), 1), 1.0)
 
 

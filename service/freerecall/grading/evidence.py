@@ -38,10 +38,10 @@ def locate(prepared: Prepared, match: Match) -> list[PointMatch]:
     length = np.array([last - first for first, last in match.windows], np.float32)
     ranked = strength - 1e-4 * length[:, None]
     best_window = ranked.argmax(axis=0)
+    best = strength[best_window, np.arange(strength.shape[1])]
     found: list[PointMatch] = []
-    for point in range(len(prepared.points)):
-        rows = np.flatnonzero(prepared.point_of == point)
-        phrase = int(rows[np.argmax([strength[best_window[row], row] for row in rows])])
+    for rows in prepared.phrases_of:
+        phrase = int(rows[best[rows].argmax()])
         window = int(best_window[phrase])
         turned, opposed = _polarity(prepared, match, phrase, window)
         found.append(
@@ -60,12 +60,13 @@ def locate(prepared: Prepared, match: Match) -> list[PointMatch]:
 def _polarity(prepared: Prepared, match: Match, phrase: int, window: int) -> tuple[float, float]:
     first, last = match.windows[window]
     wording = prepared.phrases[phrase]
-    if not wording.words.size:
+    negated = match.negated[first:last]
+    if not (negated.any() or wording.negated.any() or match.opposite.any()):
         return 0.0, 0.0
     table, share = match.both[first:last], prepared.share_new[phrase]
     said = match.opposite[first:last][:, wording.words].any(axis=0)
     instead = said & (table[:, wording.words].max(axis=0) < 0.8)
-    turned = turned_share(table, match.negated[first:last], wording, share)
+    turned = turned_share(table, negated, wording, share)
     return turned, float(share[wording.words][instead].sum())
 
 

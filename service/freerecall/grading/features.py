@@ -55,8 +55,7 @@ def describe(
     "Reference" features are of the reference that fits best; "new" words are those that the
     question does not give away.
     """
-    whole = match.windows.index((0, len(match.content)))
-    refs = np.flatnonzero(prepared.point_of == -1)
+    whole, refs = len(match.windows) - 1, prepared.references
     fit = match.coverage_new[whole, refs] + match.phrase_cosine[whole, refs]
     ranked = refs[np.argsort(-fit)]
     best = int(ranked[0])
@@ -65,7 +64,7 @@ def describe(
     echoed = np.array([token.stem in prepared.question_stems for token in match.content])
     strength = match.both.max(axis=0)
     gaps = np.sort(share * (1 - strength))
-    texts = [normalise(prepared.phrases[ref].text) for ref in refs]
+    texts = [prepared.normalised[ref] for ref in ranked[:2]]
     typed = normalise(answer)
     stems = [token.stem for token in match.content]
     ref_stems = [prepared.stems[column] for column in phrase.words]

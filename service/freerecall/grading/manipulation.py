@@ -50,25 +50,43 @@ _ABOUT_GRADING = re.compile(
 )
 
 
+_HINT_WORDS = frozenset(
+    """ignore disregard forget override overrule bypass skip neglect give award grant assign grade grades rate
+    rating ratings score scores mark marks treat consider accept count evaluate deem return output deserve
+    deserves merit merits earn earns credit credits points point learner student candidate answer response
+    submission dear hey hello attention note message you act pretend imagine instruction instructions prompt
+    prompts jailbreak developer debug admin sudo respond reply print write say verdict verdicts system
+    assistant grader ignoriere ignorieren vergiss ignorez oubliez oublie ignora olvida ignorer negeer gib gebe
+    vergib bewerte donne donnez donner attribue attribuez mettez dame otorga califica dai dê de""".split()
+)
+_HINT_MARKS = re.compile(r"[\"'<\[{}/:]|-{3}|={3}|#{2}|`{3}|out of")
+_PLAIN_WORD = re.compile(r"[^\W\d_]+")
+
+
 def speaks_of_grading(text: str) -> bool:
     """Say whether `text` is about grades or graders, or gives them orders."""
     return bool(_ABOUT_GRADING.search(normalise(text)))
 
 
+def _may_hold(answer: str) -> bool:
+    """Rule out most answers cheaply: whatever the patterns match has one of these words or marks."""
+    plain = normalise(answer)
+    return bool(_HINT_MARKS.search(plain)) or not _HINT_WORDS.isdisjoint(_PLAIN_WORD.findall(plain))
+
+
 def spans(answer: str) -> tuple[Span, ...]:
     """Return where the sentences stand that speak of the grading instead of the subject."""
-    return tuple(one.span() for one in _SENTENCE.finditer(answer) if speaks_of_grading(one.group()))
+    if not _may_hold(answer):
+        return ()
+    found = tuple(one.span() for one in _SENTENCE.finditer(answer) if speaks_of_grading(one.group()))
+    if not found and speaks_of_grading(answer):  # spread over several sentences
+        found = ((0, len(answer)),)
+    return found
 
 
 def without(answer: str) -> str:
-    """Return `answer` with those sentences blanked, so that places in the rest stay what they were.
-
-    Where the whole reads as manipulation but no sentence does (it is spread over several), all is blanked.
-    """
-    found = spans(answer)
-    if not found and "\n" not in answer.strip() and speaks_of_grading(answer):
-        found = ((0, len(answer)),)
+    """Return `answer` with those sentences blanked, so that places in the rest stay what they were."""
     kept = answer
-    for start, end in found:
+    for start, end in spans(answer):
         kept = kept[:start] + " " * (end - start) + kept[end:]
     return kept

@@ -18,7 +18,7 @@ from rapidfuzz import fuzz, process
 from freerecall.cards import Card
 from freerecall.derive import points_of
 from freerecall.grading import polarity, semantics
-from freerecall.grading.text import Token, tokenise
+from freerecall.grading.text import Token, normalise, tokenise
 
 Floats = NDArray[np.float32]
 
@@ -50,6 +50,9 @@ class Prepared:
     points: tuple[str, ...]
     point_weights: Floats
     phrases: tuple[Phrase, ...]
+    phrases_of: tuple[NDArray[np.intp], ...]
+    references: NDArray[np.intp]
+    normalised: tuple[str, ...]
     stems: tuple[str, ...]
     words: tuple[str, ...]
     raw: Floats
@@ -75,7 +78,7 @@ class Match:
     `raw` [a, 256]: the answer's word vectors. `lexical`, `semantic`, `both` [a, c]: how far each
     answer word is each card word, 0–1, by spelling, by meaning, by the better of the two.
     `keyword_coverage`, `coverage`, `coverage_new`, `phrase_cosine` [w, p]: per window and phrase.
-    `windows` are (first, last + 1) rows of `content`.
+    `windows` are (first, last + 1) rows of `content`; the last is the whole answer.
     """
 
     tokens: list[Token]
@@ -151,12 +154,16 @@ def prepare(card: Card) -> Prepared:
         for other in polarity.opposites(key):
             opposite_columns.setdefault(other, []).append(at)
     point_weights = np.array([max(point.weight, 1e-6) for point in points], np.float32)
+    point_of = np.array([phrase.point for phrase in phrases], np.intp)
     question_content = [token.word for token in content_tokens(question)]
     return Prepared(
         card=card,
         points=tuple(point.text for point in points),
         point_weights=point_weights / max(float(point_weights.sum()), 1e-6),
         phrases=tuple(phrases),
+        phrases_of=tuple(np.flatnonzero(point_of == point) for point in range(len(points))),
+        references=np.flatnonzero(point_of == -1),
+        normalised=tuple(normalise(phrase.text) for phrase in phrases),
         stems=stems,
         words=tuple(words),
         raw=raw,
@@ -164,7 +171,7 @@ def prepare(card: Card) -> Prepared:
         share=share,
         share_new=share_new,
         phrase_vectors=semantics.unit(phrase_vectors),
-        point_of=np.array([phrase.point for phrase in phrases], np.intp),
+        point_of=point_of,
         in_question=in_question,
         question_stems=question_stems,
         question_vector=semantics.unit(semantics.word_vectors(question_content).sum(axis=0)),
@@ -183,32 +190,55 @@ def _exact_only(word: str) -> bool:
 
 def _lexical(content: list[Token], prepared: Prepared) -> Floats:
     """Equal stems are 1; near spellings (typos, compounds written apart) less."""
-    joined = [one.word + other.word if other.start - one.end <= 1 else "" for one, other in pairwise(content)]
-    rows = [token.word for token in content] + joined
-    typed = process.cdist(
-        rows, prepared.words, scorer=fuzz.ratio, score_cutoff=_FUZZY_CUTOFF, dtype=np.float32
-    )
-    near = np.clip((typed / 100.0 - 0.72) / 0.28, 0.0, 1.0)
-    short = np.array([_exact_only(word) for word in rows])
-    near[(prepared.exact_only[None, :] | short[:, None]) & (typed < 99.9)] = 0.0
-    n = len(content)
-    table = near[:n]
-    if joined:
-        table[:-1] = np.maximum(table[:-1], near[n:])
-        table[1:] = np.maximum(table[1:], near[n:])
+    table = np.zeros((len(content), len(prepared.words)), np.float32)
+    strange = []
     for row, token in enumerate(content):
-        if (at := prepared.column.get(token.stem)) is not None:
+        at = prepared.column.get(token.stem)
+        if at is not None:
             table[row, at] = 1.0
-    return np.asarray(table, np.float32)
+        elif not _exact_only(token.word):
+            strange.append(row)
+    typed = [content[row].word for row in strange]
+    pairs = [
+        row
+        for row, (one, other) in enumerate(pairwise(content))
+        if other.start - one.end <= 1 and not (one.stem in prepared.column and other.stem in prepared.column)
+    ]
+    typed += [content[row].word + content[row + 1].word for row in pairs]
+    if not typed:
+        return table
+    likeness = process.cdist(
+        typed, prepared.words, scorer=fuzz.ratio, score_cutoff=_FUZZY_CUTOFF, dtype=np.float32
+    )
+    near = np.clip((likeness / 100.0 - 0.72) / 0.28, 0.0, 1.0)
+    near[:, prepared.exact_only] = 0.0
+    table[strange] = near[: len(strange)]
+    for row, found in zip(pairs, near[len(strange) :], strict=True):
+        table[row : row + 2] = np.maximum(table[row : row + 2], found)
+    return table
 
 
-def _windows(content: list[Token]) -> list[tuple[int, int]]:
-    """Runs of one to three neighbouring clauses, and the whole answer, as row ranges."""
-    starts = [i for i, token in enumerate(content) if i == 0 or token.clause != content[i - 1].clause]
-    ends = [*starts[1:], len(content)]
-    ranges = {(starts[i], ends[i + run]) for run in range(_WINDOW) for i in range(len(starts) - run)}
-    ranges.add((0, len(content)))
-    return sorted(ranges)
+def _clause_starts(content: list[Token]) -> list[int]:
+    return [i for i, token in enumerate(content) if i == 0 or token.clause != content[i - 1].clause]
+
+
+def _over_windows(tables: Floats, starts: list[int]) -> Floats:
+    """Return the maxima of `tables` [..., a, c] over every window, shape [..., w, c]."""
+    clauses = np.maximum.reduceat(tables, starts, axis=-2)
+    runs = [clauses]
+    for _ in range(min(_WINDOW, len(starts)) - 1):
+        runs.append(np.maximum(runs[-1][..., :-1, :], clauses[..., len(runs) :, :]))
+    if len(starts) > _WINDOW:
+        runs.append(clauses.max(axis=-2, keepdims=True))
+    return np.concatenate(runs, axis=-2)
+
+
+def _windows(starts: list[int], size: int) -> list[tuple[int, int]]:
+    """Runs of one to three neighbouring clauses as row ranges; the last is the whole answer."""
+    ends = [*starts[1:], size]
+    count = len(starts)
+    windows = [(starts[i], ends[i + run]) for run in range(min(_WINDOW, count)) for i in range(count - run)]
+    return windows if count <= _WINDOW else [*windows, (0, size)]
 
 
 def match(prepared: Prepared, answer: str) -> Match | None:
@@ -230,12 +260,11 @@ def match(prepared: Prepared, answer: str) -> Match | None:
     lexical[opposite] = 0.0
     both = np.maximum(lexical, 0.9 * semantic)
 
-    windows = _windows(content)
-    firsts = np.array([first for first, _ in windows])
-    keyword_best = np.stack([lexical[first:last].max(axis=0) for first, last in windows])
-    best = np.stack([both[first:last].max(axis=0) for first, last in windows])
+    starts = _clause_starts(content)
+    windows = _windows(starts, len(content))
+    keyword_best, best = _over_windows(np.stack([lexical, both]), starts)
     sums = np.vstack([np.zeros((1, raw.shape[1]), np.float32), raw.cumsum(axis=0)])
-    lasts = np.array([last for _, last in windows])
+    firsts, lasts = np.array(windows).T
     window_vectors = semantics.unit(sums[lasts] - sums[firsts])
     return Match(
         tokens=tokens,
