@@ -13,6 +13,8 @@ Floats = NDArray[np.float32]
 INPUTS = ("log_odds", "coverage", "lowest", "contradicted", "extra", "disorder")
 """What the ordinal model reads, in this order."""
 
+_TRACE = 0.4
+"""What is left of the coverage of a key point that counts as missing."""
 _RATINGS = np.arange(1, 6)
 _EXTRA_BELOW = 0.3
 """A clause with less of every key point than this belongs to none."""
@@ -21,7 +23,11 @@ _EXTRA_BELOW = 0.3
 def coverage_of(evidence: tuple[Evidence, ...]) -> float:
     """Return the weighted share of the key points that the answer holds, 0–1."""
     total = sum(item.weight for item in evidence)
-    return sum(item.weight * item.coverage for item in evidence) / total if total else 0.0
+    found = sum(
+        item.weight * item.coverage * (_TRACE if item.verdict is Verdict.MISSING else 1.0)
+        for item in evidence
+    )
+    return found / total if total else 0.0
 
 
 def ordinal_inputs(
@@ -33,7 +39,7 @@ def ordinal_inputs(
     ordered = prepared.card.kind is Kind.ORDERED_LIST
     return np.array(
         [
-            float(np.clip(log_odds, -5.0, 5.0)),
+            float(np.clip(log_odds, -3.0, 3.0)),
             coverage_of(evidence),
             min((item.coverage for item in evidence), default=0.0),
             contradicted,

@@ -18,11 +18,10 @@ from freerecall.grading import (
     rules,
 )
 from freerecall.grading.matching import Match, Prepared, match, prepare
-from freerecall.grading.text import tokenise
+from freerecall.grading.text import NEGATIONS, tokenise
 
 Floats = NDArray[np.float32]
 
-_ECHO_COVERAGE = 0.5
 _GAP_PARTIAL, _GAP_COVERED = 0.4, 0.75
 
 
@@ -84,10 +83,14 @@ def read(card: Card, answer: str) -> Reading | None:
 
 
 def _only_echoes(reading: Reading) -> bool:
-    """Say whether the answer holds nothing but words of the question, and these are not the answer."""
-    prepared, matched = reading.prepared, reading.match
-    echoes = all(token.stem in prepared.question_stems for token in matched.content)
-    return echoes and float(matched.coverage_new.max(initial=0.0)) < _ECHO_COVERAGE
+    """Say whether the answer only repeats words of the question, and does not choose or deny by them."""
+    asked, matched = reading.prepared.question_stems, reading.match
+    if not all(token.stem in asked or token.word in asked for token in matched.content):
+        return False
+    if any(token.word in NEGATIONS for token in matched.tokens):
+        return False
+    chosen = {token.stem for token in matched.content}
+    return "or" not in asked or len(chosen) > len(asked) / 2
 
 
 def _grade(found: tuple[Evidence, ...], score: float, rating: int, confidence: float, version: str) -> Grade:

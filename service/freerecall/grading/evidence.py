@@ -9,6 +9,8 @@ from freerecall.grading import semantics
 from freerecall.grading.matching import Match, Prepared, turned_share
 
 COVERED, PARTIAL = 0.72, 0.42
+TURNED = 0.5
+"""Share of a wording's matched words under the wrong polarity from which it counts as turned round."""
 _MAX_QUOTE = 240
 
 
@@ -24,6 +26,8 @@ class PointMatch:
     """Share of the matched words that stand under a negation the key point does not have, or the reverse."""
     opposed: float
     """Share of the wording's words whose opposite was said instead."""
+    misplaced: float
+    """Share of its words that were said of another key point's subject."""
 
 
 def locate(prepared: Prepared, match: Match) -> list[PointMatch]:
@@ -39,11 +43,18 @@ def locate(prepared: Prepared, match: Match) -> list[PointMatch]:
     ranked = strength - 1e-4 * length[:, None]
     best_window = ranked.argmax(axis=0)
     best = strength[best_window, np.arange(strength.shape[1])]
+    misplaced = _misplaced(prepared, match)
     found: list[PointMatch] = []
     for rows in prepared.phrases_of:
         phrase = int(rows[best[rows].argmax()])
         window = int(best_window[phrase])
         turned, opposed = _polarity(prepared, match, phrase, window)
+        if turned >= TURNED:  # another wording may say the same with the answer's polarity
+            for other in (int(row) for row in rows if best[row] >= 0.75 * best[phrase]):
+                agrees = _polarity(prepared, match, other, int(best_window[other]))
+                if agrees[0] < TURNED:
+                    phrase, window, (turned, opposed) = other, int(best_window[other]), agrees
+                    break
         found.append(
             PointMatch(
                 phrase=phrase,
@@ -52,6 +63,7 @@ def locate(prepared: Prepared, match: Match) -> list[PointMatch]:
                 keywords=float(match.keyword_coverage[window, phrase]),
                 turned=turned,
                 opposed=opposed,
+                misplaced=misplaced.get(len(found), 0.0),
             )
         )
     return found
@@ -70,6 +82,27 @@ def _polarity(prepared: Prepared, match: Match, phrase: int, window: int) -> tup
     return turned, float(share[wording.words][instead].sum())
 
 
+def _misplaced(prepared: Prepared, match: Match) -> dict[int, float]:
+    """For a contrast, say what share was told of the wrong side, per key point, 0–1.
+
+    What an answer says belongs to the subject that it named last ("DevOps is …").
+    """
+    if not prepared.subjects or any(token.word == "respectively" for token in match.tokens):
+        return {}
+    said: dict[int, float] = {}
+    wrong: dict[int, float] = {}
+    subject = None
+    for row, token in enumerate(match.content):
+        subject = prepared.subjects.get(token.stem, subject)
+        column = int(match.both[row].argmax())
+        about = prepared.sole_point.get(column)
+        if about is None or subject is None or match.both[row, column] < 0.5:
+            continue
+        said[about] = said.get(about, 0.0) + 1.0
+        wrong[about] = wrong.get(about, 0.0) + (subject != about)
+    return {point: wrong[point] / count for point, count in said.items()}
+
+
 def judge(prepared: Prepared, match: Match, found: list[PointMatch], answer: str) -> tuple[Evidence, ...]:
     """Turn the places found into verdicts with quotes, one per key point."""
     return tuple(
@@ -81,8 +114,10 @@ def judge(prepared: Prepared, match: Match, found: list[PointMatch], answer: str
 def _evidence(
     prepared: Prepared, match: Match, point: PointMatch, text: str, weight: float, answer: str
 ) -> Evidence:
-    contradicted = (point.turned >= 0.6 and point.coverage >= PARTIAL) or (
-        point.opposed >= 0.2 and point.coverage + point.opposed >= 0.5
+    contradicted = (
+        (point.turned >= TURNED and point.coverage >= PARTIAL)
+        or (point.opposed >= 0.2 and point.coverage + point.opposed >= 0.5)
+        or (point.misplaced > 0.5 and point.coverage >= PARTIAL)
     )
     if contradicted:
         verdict, coverage = Verdict.CONTRADICTED, 0.0

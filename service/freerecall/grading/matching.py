@@ -7,6 +7,7 @@ carry content, c = words of the card, p = phrases, w = windows of the answer
 (runs of neighbouring clauses).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz import fuzz, process
 
-from freerecall.cards import Card
+from freerecall.cards import Card, Kind
 from freerecall.derive import points_of
 from freerecall.grading import polarity, semantics
 from freerecall.grading.text import Token, normalise, tokenise
@@ -26,6 +27,7 @@ _ECHO_WEIGHT = 0.25
 """A word that the question already gives is worth this share of one that it does not."""
 _FUZZY_CUTOFF = 80.0
 _WINDOW = 3
+_LONGEST_ACRONYM = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,13 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A card made ready for matching. `share` [p, c] holds each phrase's word weights, rows sum to 1."""
+    """A card made ready for matching.
+
+    `share` [p, c] holds each phrase's word weights, rows sum to 1; `share_new` the same with words
+    of the question weighing less. `column` finds a stem's column, `expansions` an acronym's.
+    Where the key points are two sides of a contrast, `subjects` maps what is contrasted (stems) to
+    the key point about it, and `sole_point` the columns that only one side has.
+    """
 
     card: Card
     points: tuple[str, ...]
@@ -66,6 +74,10 @@ class Prepared:
     question_vector: Floats
     numbers: frozenset[str]
     column: dict[str, int]
+    subjects: dict[str, int]
+    sole_point: dict[int, int]
+    expansions: dict[str, list[int]]
+    short_words: frozenset[str]
     opposite_columns: dict[str, list[int]]
     exact_only: NDArray[np.bool_]
     numeric: NDArray[np.bool_]
@@ -118,13 +130,17 @@ def prepare(card: Card) -> Prepared:
     column: dict[str, int] = {}
     words: list[str] = []
     phrases: list[Phrase] = []
+    expansions: dict[str, list[int]] = {}
     for point, text in wordings:
-        tokens = content_tokens(tokenise(text))
+        spoken = tokenise(text)
+        tokens = content_tokens(spoken)
         unique = {token.stem: token for token in reversed(tokens)}
         for key, token in unique.items():
             if key not in column:
                 column[key] = len(words)
                 words.append(token.word)
+        for letters, run in _acronyms(spoken):
+            expansions.setdefault(letters, [column[t.stem] for t in run if t.stem in column])
         phrases.append(
             Phrase(
                 point,
@@ -149,6 +165,8 @@ def prepare(card: Card) -> Prepared:
             new = plain * newness[phrase.words]
             share_new[row, phrase.words] = new / new.sum()
             phrase_vectors[row] = raw[phrase.words].sum(axis=0)
+    contrasts = card.kind is Kind.DEFINITION and len(points) == 2
+    subjects, sole_point = _sides(phrases, stems, question_stems) if contrasts else ({}, {})
     opposite_columns: dict[str, list[int]] = {}
     for at, key in enumerate(stems):
         for other in polarity.opposites(key):
@@ -177,10 +195,59 @@ def prepare(card: Card) -> Prepared:
         question_vector=semantics.unit(semantics.word_vectors(question_content).sum(axis=0)),
         numbers=frozenset(number for phrase in phrases for number in phrase.numbers),
         column=column,
+        subjects=subjects,
+        sole_point=sole_point,
+        expansions=expansions,
+        short_words=frozenset(key for key in stems if key.isalpha() and 2 <= len(key) <= _LONGEST_ACRONYM),
         opposite_columns=opposite_columns,
         exact_only=np.array([_exact_only(word) for word in words], bool),
         numeric=np.array([polarity.is_number(word) for word in words], bool),
     )
+
+
+def _sides(
+    phrases: list[Phrase], stems: tuple[str, ...], asked: frozenset[str]
+) -> tuple[dict[str, int], dict[int, int]]:
+    """Return (subjects, sole_point) where two key points are about two things that the question names."""
+    owners: dict[int, set[int]] = {}
+    for phrase in phrases:
+        if phrase.point >= 0:
+            for at in phrase.words:
+                owners.setdefault(int(at), set()).add(phrase.point)
+    sole = {at: min(sides) for at, sides in owners.items() if len(sides) == 1}
+    firsts = {phrase.point: phrase for phrase in reversed(phrases)}
+    subjects = {
+        stems[at]: point
+        for at, point in sole.items()
+        if stems[at] in asked and int(at) in firsts[point].words
+    }
+    if set(subjects.values()) != {0, 1}:
+        return {}, {}
+    return subjects, {at: point for at, point in sole.items() if stems[at] not in asked}
+
+
+def _acronyms(tokens: list[Token]) -> Iterator[tuple[str, list[Token]]]:
+    """Yield every run of 2–6 neighbouring words of a clause with its initials: "ml", [machine, learning]."""
+    initials = "".join(token.word[0] for token in tokens)
+    for start in range(len(tokens)):
+        for end in range(start + 2, min(start + _LONGEST_ACRONYM, len(tokens)) + 1):
+            if tokens[end - 1].clause != tokens[start].clause:
+                break
+            yield initials[start:end], tokens[start:end]
+
+
+def _match_acronyms(table: Floats, tokens: list[Token], content: list[Token], prepared: Prepared) -> None:
+    """Let an acronym stand for its words, and the words for it, on either side."""
+    for row, token in enumerate(content):
+        known = token.stem in prepared.column or token.stem in prepared.question_stems
+        if 2 <= len(token.word) <= _LONGEST_ACRONYM and not known:
+            table[row, prepared.expansions.get(token.word, [])] = 1.0
+    if prepared.short_words:
+        row_of = {token.start: row for row, token in enumerate(content)}
+        for letters, run in _acronyms(tokens):
+            if letters in prepared.short_words:
+                rows = [row_of[token.start] for token in run if token.start in row_of]
+                table[rows, prepared.column[letters]] = 1.0
 
 
 def _exact_only(word: str) -> bool:
@@ -250,6 +317,7 @@ def match(prepared: Prepared, answer: str) -> Match | None:
     raw = semantics.word_vectors([token.word for token in content])
     vectors = semantics.unit(raw)
     lexical = _lexical(content, prepared)
+    _match_acronyms(lexical, tokens, content, prepared)
     opposite = np.zeros(lexical.shape, bool)
     for row, token in enumerate(content):
         for at in prepared.opposite_columns.get(token.stem, ()):
