@@ -30,11 +30,11 @@ points = [{{ text = "False", accept = ["no"] }}]
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with running_service(environment(tmp_path_factory.mktemp("api"))) as service:
-        with httpx.Client(base_url=service.url, timeout=30) as client:
-            upload = client.post("/api/v1/decks?name=bio.toml", content=DECK)
-            assert upload.status_code == 201, upload.text
-            yield client
+    env = environment(tmp_path_factory.mktemp("api"))
+    with running_service(env) as service, httpx.Client(base_url=service.url, timeout=30) as client:
+        upload = client.post("/api/v1/decks?name=bio.toml", content=DECK)
+        assert upload.status_code == 201, upload.text
+        yield client
 
 
 def answer(api: httpx.Client, client_id: str, text: str, card: str = "bio:mitosis") -> httpx.Response:
@@ -138,7 +138,8 @@ def test_a_malformed_deck_names_its_line_and_leaves_nothing(api: httpx.Client) -
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/v1/answers/none", "/api/v1/decks/none/cards", "/api/v1/practice/next?deck=none", "/api/v1/x"]
+    "path",
+    ["/api/v1/answers/none", "/api/v1/decks/none/cards", "/api/v1/practice/next?deck=none", "/api/v1/x"],
 )
 def test_what_is_not_there_is_404(api: httpx.Client, path: str) -> None:
     assert_problem(api.get(path), 404)
@@ -205,19 +206,19 @@ def test_nothing_is_run_in_a_page(api: httpx.Client) -> None:
 
 
 def test_a_token_guards_everything_but_health(tmp_path: Path) -> None:
-    with running_service(environment(tmp_path, FREERECALL_TOKEN="a secret")) as service:
-        with httpx.Client(base_url=service.url) as client:
-            assert client.get("/healthz").status_code == 200
-            assert_problem(client.get("/api/v1/decks"), 401)
-            assert_problem(client.get("/api/v1/decks", headers={"authorization": "Bearer wrong"}), 401)
-            held = client.get("/api/v1/decks", headers={"authorization": "Bearer a secret"})
-            assert held.status_code == 200
-            assert client.get("/").headers["location"] == "/login"
-            assert client.post("/login", data={"token": "wrong"}).status_code == 403
-            inside = client.post("/login", data={"token": "a secret"})
-            assert "httponly" in inside.headers["set-cookie"].lower()
-            assert "a secret" not in inside.headers["set-cookie"]
-            assert client.get("/").status_code == 200
+    env = environment(tmp_path, FREERECALL_TOKEN="a secret")
+    with running_service(env) as service, httpx.Client(base_url=service.url) as client:
+        assert client.get("/healthz").status_code == 200
+        assert_problem(client.get("/api/v1/decks"), 401)
+        assert_problem(client.get("/api/v1/decks", headers={"authorization": "Bearer wrong"}), 401)
+        held = client.get("/api/v1/decks", headers={"authorization": "Bearer a secret"})
+        assert held.status_code == 200
+        assert client.get("/").headers["location"] == "/login"
+        assert client.post("/login", data={"token": "wrong"}).status_code == 403
+        inside = client.post("/login", data={"token": "a secret"})
+        assert "httponly" in inside.headers["set-cookie"].lower()
+        assert "a secret" not in inside.headers["set-cookie"]
+        assert client.get("/").status_code == 200
 
 
 def test_a_restart_loses_nothing(tmp_path: Path) -> None:

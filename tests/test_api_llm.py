@@ -91,7 +91,7 @@ def test_no_model_at_the_address(tmp_path: Path) -> None:
         first = submit(running.url)
         assert first["provisional"] is True
         told = until(lambda: fetch(running.url, first["answer_id"])["provenance"]["error"])
-        assert "k" != told
+        assert told != "k"
         stateless = {"question": "q?", "reference": "the sky is blue", "answer": "sky", "grader": "llm"}
         grade = httpx.post(f"{running.url}/api/v1/grade", json=stateless, timeout=60).json()
         assert (grade["decided_by"], grade["provisional"]) == ("embedded", True)

@@ -143,6 +143,21 @@ def eval_command(
         json_file.write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
 
 
+@app.command("calibrate")
+def calibrate_command(
+    gold: Annotated[
+        list[Path], typer.Argument(metavar="GOLD.jsonl...", help="Rows with gold ratings or labels.")
+    ],
+    version: Annotated[str, typer.Option(metavar="NAME", help="Name of the calibration to write.")],
+) -> None:
+    """Fit the embedded grader's calibration on gold rows (needs: pip install freerecall[fit])."""
+    import json
+
+    from freerecall.evaluation.calibrate import calibrate
+
+    typer.echo(json.dumps(calibrate(gold, version), indent=2))
+
+
 @app.command("import")
 def import_command(
     context: typer.Context,

@@ -22,8 +22,18 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int_]
 
 FOLDS = 5
-_TREES = {"learning_rate": 0.08, "max_iter": 300, "max_leaf_nodes": 48, "min_samples_leaf": 6,
-          "max_depth": 10, "l2_regularization": 3.0, "max_features": 0.25, "random_state": 0}  # fmt: skip
+_GAPS = (0.8, 0.7, 1.0)
+"""Log-odds between the cuts of neighbouring ratings, before any rating is seen."""
+_TREES = {
+    "learning_rate": 0.04,
+    "max_iter": 600,
+    "max_leaf_nodes": 64,
+    "min_samples_leaf": 4,
+    "max_depth": 14,
+    "l2_regularization": 3.0,
+    "max_features": 0.25,
+    "random_state": 0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +109,18 @@ def out_of_fold(features: Floats, pairs: Floats, correct: Ints, groups: Sequence
 
 
 def fit_ordinal(
-    inputs: Floats, ratings: Ints, correct: Ints, *, ridge: float = 0.02
+    inputs: Floats,
+    ratings: Ints,
+    correct: Ints,
+    *,
+    signs: Sequence[int] | None = None,
+    ridge: float = 0.02,
 ) -> dict[str, list[float]]:
     """Fit P(rating >= k) = sigmoid(w·x - c_k), k in 2..5, with rising cuts, by penalised likelihood.
 
     `ratings` are 1–5, or 0 where an answer was only labelled: `correct` (0, 1) then tells on which
-    side of 4 it lies. Where no rating says how far cuts are apart, they are one log-odd apart.
+    side of 4 it lies, both sides weighing alike. Where no rating says how far cuts are apart, they
+    are _GAPS apart. `signs` (1, -1) bound the weights; an input that never varies gets none.
     """
     from scipy.optimize import minimize
 
@@ -113,6 +129,8 @@ def fit_ordinal(
     scaled = inputs / scale
     rated = ratings > 0
     rows, given = np.flatnonzero(rated), ratings[rated]
+    share = correct[~rated].mean() if not rated.all() else 0.5
+    even = 0.5 / np.where(correct[~rated] == 1, share, 1 - share)
 
     def unpack(values: Floats) -> tuple[Floats, Floats]:
         gaps = np.exp(values[width + 1 :])
@@ -125,12 +143,19 @@ def fit_ordinal(
         padded = np.column_stack([np.ones(len(inputs)), at_least, np.zeros(len(inputs))])
         exact = padded[rows, given - 1] - padded[rows, given]
         side = np.where(correct == 1, at_least[:, 2], 1 - at_least[:, 2])[~rated]
-        likelihood = np.log(np.maximum(np.concatenate([exact, side]), 1e-9)).sum()
-        prior = ridge * len(inputs) * (weights**2).mean() + (values[width + 1 :] ** 2).sum()
+        likelihood = np.log(np.maximum(exact, 1e-9)).sum() + even @ np.log(np.maximum(side, 1e-9))
+        prior = ridge * len(inputs) * (weights**2).mean() + ((values[width + 1 :] - np.log(_GAPS)) ** 2).sum()
         return float(prior - likelihood) / len(inputs)
 
-    start = np.concatenate([np.full(width, 0.3), [-1.5], np.zeros(3)])
-    weights, cuts = unpack(minimize(loss, start, method="L-BFGS-B").x)
+    start = np.concatenate([np.full(width, 0.3), [-1.5], np.log(_GAPS)])
+    varies = inputs.std(axis=0) > 0
+    bounds: list[tuple[float | None, float | None]] = [
+        (0.0 if sign > 0 or not moves else None, 0.0 if sign < 0 or not moves else None)
+        for sign, moves in zip(signs or [0] * width, varies, strict=True)
+    ]
+    start[:width] *= varies * np.array(signs or [1] * width)
+    best = minimize(loss, start, method="L-BFGS-B", bounds=bounds + [(None, None)] * 4)
+    weights, cuts = unpack(best.x)
     return {
         "weights": [round(float(value), 5) for value in weights / scale],
         "cuts": [round(float(value), 5) for value in cuts],

@@ -12,6 +12,8 @@ Floats = NDArray[np.float32]
 
 INPUTS = ("log_odds", "coverage", "lowest", "contradicted", "extra", "disorder")
 """What the ordinal model reads, in this order."""
+SIGNS = (1, 1, 1, -1, -1, -1)
+"""Which way each may move a rating: no fit may reward a contradiction."""
 
 _TRACE = 0.4
 """What is left of the coverage of a key point that counts as missing."""

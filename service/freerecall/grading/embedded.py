@@ -22,6 +22,7 @@ from freerecall.grading.text import NEGATIONS, tokenise
 
 Floats = NDArray[np.float32]
 
+_MOST_IF_DENIED = 2
 _GAP_PARTIAL, _GAP_COVERED = 0.4, 0.75
 
 
@@ -33,6 +34,7 @@ class Reading:
     features: Floats
     pair: Floats
     places: list[int]
+    denies: bool
     prepared: Prepared
     match: Match
 
@@ -62,6 +64,8 @@ def grade_embedded(card: Card, answer: str) -> Grade:
         return _cloze(reading, model)
     log_odds = model.log_odds(reading.features, reading.pair)
     score, rating, confidence = combine.rate(model, reading.inputs(log_odds), prose=reading.prose)
+    if reading.prose and reading.denies and rating > _MOST_IF_DENIED:
+        score, rating, confidence = min(score, _SCORES[_MOST_IF_DENIED]), _MOST_IF_DENIED, 0.5
     found = _agree(reading.evidence, rating) if len(reading.evidence) == 1 else reading.evidence
     return _grade(found, score, rating, confidence, model.version)
 
@@ -78,8 +82,8 @@ def read(card: Card, answer: str) -> Reading | None:
         answer.find(item.quote) if item.verdict in (Verdict.COVERED, Verdict.PARTIAL) else -1
         for item in judged
     ]
-    described, pair = features.describe(prepared, matched, answer, judged)
-    return Reading(judged, described, pair, places, prepared, matched)
+    described, pair = features.describe(prepared, matched, judged)
+    return Reading(judged, described, pair, places, evidence.denies(found), prepared, matched)
 
 
 def _only_echoes(reading: Reading) -> bool:

@@ -12,6 +12,10 @@ COVERED, PARTIAL = 0.72, 0.42
 TURNED = 0.5
 """Share of a wording's matched words under the wrong polarity from which it counts as turned round."""
 _MAX_QUOTE = 240
+_SAID_TOO = 0.4
+"""An opposite does not count where the word itself, or one near it, is in the answer as well."""
+FLAT_OUT = 0.6
+"""Coverage from which words under the wrong polarity say the opposite of the key point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +81,14 @@ def _polarity(prepared: Prepared, match: Match, phrase: int, window: int) -> tup
         return 0.0, 0.0
     table, share = match.both[first:last], prepared.share_new[phrase]
     said = match.opposite[first:last][:, wording.words].any(axis=0)
-    instead = said & (table[:, wording.words].max(axis=0) < 0.8)
+    instead = said & (table[:, wording.words].max(axis=0) < _SAID_TOO)
     turned = turned_share(table, negated, wording, share)
     return turned, float(share[wording.words][instead].sum())
+
+
+def denies(found: list[PointMatch]) -> bool:
+    """Say whether the answer says the opposite of a key point, nearly in its own words."""
+    return any(point.turned >= TURNED and point.coverage >= FLAT_OUT for point in found)
 
 
 def _misplaced(prepared: Prepared, match: Match) -> dict[int, float]:

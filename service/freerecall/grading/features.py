@@ -8,7 +8,6 @@ from rapidfuzz.distance import LCSseq
 from freerecall.grades import Evidence, Verdict
 from freerecall.grading import semantics
 from freerecall.grading.matching import Match, Prepared, turned_share
-from freerecall.grading.text import normalise
 
 Floats = NDArray[np.float32]
 
@@ -47,9 +46,7 @@ NAMES = (
 )
 
 
-def describe(
-    prepared: Prepared, match: Match, answer: str, evidence: tuple[Evidence, ...]
-) -> tuple[Floats, Floats]:
+def describe(prepared: Prepared, match: Match, evidence: tuple[Evidence, ...]) -> tuple[Floats, Floats]:
     """Return the features named in NAMES, shape [len(NAMES)], and the pair of vectors, shape [512].
 
     "Reference" features are of the reference that fits best; "new" words are those that the
@@ -64,8 +61,8 @@ def describe(
     echoed = np.array([token.stem in prepared.question_stems for token in match.content])
     strength = match.both.max(axis=0)
     gaps = np.sort(share * (1 - strength))
-    texts = [prepared.normalised[ref] for ref in ranked[:2]]
-    typed = normalise(answer)
+    texts = [prepared.phrases[ref].plain for ref in ranked[:2]]
+    typed = " ".join(token.word for token in match.tokens)
     stems = [token.stem for token in match.content]
     ref_stems = [prepared.stems[column] for column in phrase.words]
     own = semantics.unit(match.raw.sum(axis=0))

@@ -6,7 +6,7 @@ from freerecall.grading.text import normalise
 
 Span = tuple[int, int]
 
-_SENTENCE = re.compile(r"[^.!?;\n]+(?:[.!?;]+|\n|$)")
+_SENTENCE = re.compile(r"(?:[^.!?;\n]|\.(?=\d))+(?:[.!?;]+|\n|$)")
 
 _ABOUT_GRADING = re.compile(
     r"""

@@ -19,7 +19,7 @@ from rapidfuzz import fuzz, process
 from freerecall.cards import Card, Kind
 from freerecall.derive import points_of
 from freerecall.grading import polarity, semantics
-from freerecall.grading.text import Token, normalise, tokenise
+from freerecall.grading.text import Token, tokenise
 
 Floats = NDArray[np.float32]
 
@@ -34,11 +34,11 @@ _LONGEST_ACRONYM = 6
 class Phrase:
     """One wording of key point `point`, or with `point` -1 a whole reference.
 
-    `words` are columns of the card's table; `negated` marks those under a negation.
+    `plain` are its words; `words` are columns of the card's table; `negated` marks those under a negation.
     """
 
     point: int
-    text: str
+    plain: str
     words: NDArray[np.intp]
     negated: NDArray[np.bool_]
     numbers: frozenset[str]
@@ -60,7 +60,6 @@ class Prepared:
     phrases: tuple[Phrase, ...]
     phrases_of: tuple[NDArray[np.intp], ...]
     references: NDArray[np.intp]
-    normalised: tuple[str, ...]
     stems: tuple[str, ...]
     words: tuple[str, ...]
     raw: Floats
@@ -144,7 +143,7 @@ def prepare(card: Card) -> Prepared:
         phrases.append(
             Phrase(
                 point,
-                text,
+                " ".join(token.word for token in spoken),
                 np.array([column[key] for key in unique], np.intp),
                 np.array([token.negated for token in unique.values()], bool),
                 frozenset(token.word for token in tokens if polarity.is_number(token.word)),
@@ -181,7 +180,6 @@ def prepare(card: Card) -> Prepared:
         phrases=tuple(phrases),
         phrases_of=tuple(np.flatnonzero(point_of == point) for point in range(len(points))),
         references=np.flatnonzero(point_of == -1),
-        normalised=tuple(normalise(phrase.text) for phrase in phrases),
         stems=stems,
         words=tuple(words),
         raw=raw,
@@ -239,8 +237,7 @@ def _acronyms(tokens: list[Token]) -> Iterator[tuple[str, list[Token]]]:
 def _match_acronyms(table: Floats, tokens: list[Token], content: list[Token], prepared: Prepared) -> None:
     """Let an acronym stand for its words, and the words for it, on either side."""
     for row, token in enumerate(content):
-        known = token.stem in prepared.column or token.stem in prepared.question_stems
-        if 2 <= len(token.word) <= _LONGEST_ACRONYM and not known:
+        if 2 <= len(token.word) <= _LONGEST_ACRONYM and token.stem not in prepared.question_stems:
             table[row, prepared.expansions.get(token.word, [])] = 1.0
     if prepared.short_words:
         row_of = {token.start: row for row, token in enumerate(content)}
