@@ -12,6 +12,10 @@ COVERED, PARTIAL = 0.72, 0.42
 TURNED = 0.5
 """Share of a wording's matched words under the wrong polarity from which it counts as turned round."""
 _MAX_QUOTE = 240
+_GAP = 4
+"""Matched words further apart than this are not quoted together."""
+_PER_WORD = 0.006
+"""What a further word costs a window: of two that are about as good, the shorter is the better quote."""
 _SAID_TOO = 0.4
 """An opposite does not count where the word itself, or one near it, is in the answer as well."""
 FLAT_OUT = 0.6
@@ -42,11 +46,10 @@ def locate(prepared: Prepared, match: Match) -> list[PointMatch]:
         + 0.4 * semantics.likeness(match.phrase_cosine)
     )
     strength = np.maximum(match.keyword_coverage, blend)
-    # Of two equally good windows the shorter is the better quote.
     length = np.array([last - first for first, last in match.windows], np.float32)
-    ranked = strength - 1e-4 * length[:, None]
+    ranked = strength - _PER_WORD * length[:, None]
     best_window = ranked.argmax(axis=0)
-    best = strength[best_window, np.arange(strength.shape[1])]
+    best = strength.max(axis=0)
     misplaced = _misplaced(prepared, match)
     found: list[PointMatch] = []
     for rows in prepared.phrases_of:
@@ -63,8 +66,8 @@ def locate(prepared: Prepared, match: Match) -> list[PointMatch]:
             PointMatch(
                 phrase=phrase,
                 window=window,
-                coverage=float(min(strength[window, phrase], 1.0)),
-                keywords=float(match.keyword_coverage[window, phrase]),
+                coverage=float(min(best[phrase], 1.0)),
+                keywords=float(match.keyword_coverage[:, phrase].max()),
                 turned=turned,
                 opposed=opposed,
                 misplaced=misplaced.get(len(found), 0.0),
@@ -159,6 +162,7 @@ def quote_of(prepared: Prepared, match: Match, point: PointMatch, answer: str) -
     hits = np.flatnonzero(strength >= 0.35)
     if not hits.size:
         hits = np.arange(len(content))
+    hits = max(np.split(hits, np.flatnonzero(np.diff(hits) > _GAP) + 1), key=lambda run: strength[run].sum())
     start, end = content[hits[0]].start, content[hits[-1]].end
     negators = [t.start for t in match.tokens if t.clause == content[hits[0]].clause and t.end <= start]
     if content[hits[0]].negated and negators and start - negators[-1] < 40:

@@ -318,7 +318,7 @@ def match(prepared: Prepared, answer: str) -> Match | None:
     opposite = np.zeros(lexical.shape, bool)
     for row, token in enumerate(content):
         for at in prepared.opposite_columns.get(token.stem, ()):
-            opposite[row, at] = token.stem not in prepared.column
+            opposite[row, at] = True
     semantic = semantics.likeness(vectors @ prepared.vectors.T)
     semantic[:, prepared.numeric] = 0.0
     semantic[opposite] = 0.0
