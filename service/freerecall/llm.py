@@ -130,7 +130,7 @@ class LLM:
         self._api_key = api_key
         self._budget_usd = budget_usd
         self._price = price
-        self._concurrency = concurrency
+        self.concurrency = concurrency
         self._cache = cache
         self._retries = retries
         self._retry_delay_s = retry_delay_s
@@ -236,7 +236,7 @@ class LLM:
         loop = asyncio.get_running_loop()
         with self._lock:
             if loop not in self._connections:
-                self._connections[loop] = _Connection(asyncio.Semaphore(self._concurrency), asyncio.Lock())
+                self._connections[loop] = _Connection(asyncio.Semaphore(self.concurrency), asyncio.Lock())
             return self._connections[loop]
 
     async def _open(self, connection: _Connection) -> Call:

@@ -145,18 +145,29 @@ def grade_rows(rows: Iterable[Row | BadRow], *, mode: GraderMode, llm: LLM | Non
         for row in rows:
             yield row if isinstance(row, BadRow) else (row, _grade_embedded(row))
         return
+    at_once = llm.concurrency if llm else 1
     with asyncio.Runner() as runner:
-        for chunk in _chunks(rows):
-            yield from runner.run(_grade_chunk(chunk, mode, llm))
+        waiting: deque[asyncio.Task[Result]] = deque()
+        upcoming = iter(rows)
+
+        async def start() -> None:
+            """Fill up what is under way: an answer's deadline runs only from when it is asked about."""
+            for row in islice(upcoming, at_once - len(waiting)):
+                waiting.append(asyncio.create_task(_grade_one(row, mode, llm)))
+
+        async def first() -> Result:
+            return await waiting.popleft()
+
+        runner.run(start())
+        while waiting:
+            yield runner.run(first())
+            runner.run(start())
 
 
-async def _grade_chunk(chunk: list[Row | BadRow], mode: GraderMode, llm: LLM | None) -> list[Result]:
-    async def one(row: Row | BadRow) -> Result:
-        if isinstance(row, BadRow):
-            return row
-        return row, await grading.grade(row.card, row.answer, mode=mode, llm=llm, deadline_s=DEADLINE_S)
-
-    return list(await asyncio.gather(*(one(row) for row in chunk)))
+async def _grade_one(row: Row | BadRow, mode: GraderMode, llm: LLM | None) -> Result:
+    if isinstance(row, BadRow):
+        return row
+    return row, await grading.grade(row.card, row.answer, mode=mode, llm=llm, deadline_s=DEADLINE_S)
 
 
 def _grade_embedded(row: Row) -> Grade:
