@@ -24,6 +24,9 @@ Floats = NDArray[np.float32]
 
 _MOST_IF_DENIED = 2
 _GAP_PARTIAL, _GAP_COVERED = 0.4, 0.75
+_CLOZE_CONFIDENCE = 0.9
+_GUESSES = 3
+"""Words that fit neither the gap nor the question, from which a cloze answer is guesswork."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,7 @@ def _agree(found: tuple[Evidence, ...], rating: int) -> tuple[Evidence, ...]:
 
 
 def _cloze(reading: Reading, model: calibration.Calibration) -> Grade:
-    """A gap is filled or it is not: spelling decides, and typos pass."""
+    """A gap is filled or it is not: spelling decides, typos pass, a string of guesses does not."""
     words = reading.match.keyword_coverage.max(axis=0)
     best = np.zeros(len(reading.prepared.points), np.float32)
     for value, point in zip(words, reading.prepared.point_of, strict=True):
@@ -146,8 +149,15 @@ def _cloze(reading: Reading, model: calibration.Calibration) -> Grade:
             best[point] = max(best[point], value)
     found = tuple(_gap(item, float(value)) for item, value in zip(reading.evidence, best, strict=True))
     score = combine.coverage_of(found)
-    rating = 5 if score >= 0.75 else 3 if score >= 0.5 else 2 if score >= 0.4 else 1
-    return _grade(found, round(score, 4), rating, 0.9, model.version)
+    rating = 5 if score >= _GAP_COVERED else 3 if score >= 0.5 else 2 if score >= _GAP_PARTIAL else 1
+    strange = [
+        token
+        for token, likeness in zip(reading.match.content, reading.match.both.max(axis=1), strict=True)
+        if likeness < _GAP_PARTIAL and token.stem not in reading.prepared.question_stems
+    ]
+    if len(strange) >= _GUESSES and rating > _MOST_IF_DENIED:
+        score, rating = _SCORES[_MOST_IF_DENIED], _MOST_IF_DENIED
+    return _grade(found, round(score, 4), rating, _CLOZE_CONFIDENCE, model.version)
 
 
 def _gap(item: Evidence, coverage: float) -> Evidence:

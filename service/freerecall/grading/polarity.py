@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice
 
 from freerecall.grading.text import Token, stem
 
@@ -48,6 +49,7 @@ def _table() -> dict[str, frozenset[str]]:
 
 
 _TABLE = _table()
+_VERDICT_WITHIN = 12
 _PREFIXES = ("un", "in", "im", "dis", "non", "ir", "il", "mis")
 
 
@@ -61,28 +63,32 @@ def opposites(word: str) -> frozenset[str]:
     return frozenset(found)
 
 
-_TRUE = frozenset(
-    "true t yes y yeah yep yup correct right richtig ja oui vrai si sí verdadero wahr agree".split()
-)
-_FALSE = frozenset(
-    """false f no n nope nah incorrect wrong untrue falsch nein non faux falso disagree""".split()
-)
+_TRUE = frozenset("true correct richtig wahr vrai verdadero vero".split())
+_FALSE = frozenset("false incorrect wrong untrue falsch faux falso".split())
+_YES = frozenset("t y yes yeah yep yup right ja oui si sí agree".split())
+_NO = frozenset("f n no nope nah nein non disagree".split())
+_DENIES = frozenset("not isnt never dont cannot doesnt".split())
+_LEADS = frozenset("is its the answer it thats that this i say think would well hm uh um".split())
 
 
 def verdict(tokens: Iterable[Token]) -> bool | None:
-    """Return what a true-or-false answer says, read from its first word that decides, or None.
+    """Return what a true-or-false answer says, or None.
 
-    "Not true" is false; a word that stands for itself ("true") counts wherever it stands first.
+    "True" and "false" and their like count among the first words wherever they stand; "no", "yes"
+    only where they begin the answer ("no, …", "the answer is no"), as "no" may belong to a noun.
+    "Not true" is false.
     """
-    negated = False
-    for token in list(tokens)[:12]:
+    denied, leading = False, True
+    for token in islice(tokens, _VERDICT_WITHIN):
         word = token.word
-        if word in ("not", "isnt", "never", "dont", "cannot", "doesnt"):
-            negated = True
-        elif word in _TRUE:
-            return not negated
-        elif word in _FALSE:
-            return negated
+        if word in _DENIES:
+            denied = True
+        elif word in _TRUE or (leading and word in _YES):
+            return not denied
+        elif word in _FALSE or (leading and word in _NO):
+            return denied
+        elif word not in _LEADS:
+            leading = False
     return None
 
 
