@@ -3,10 +3,12 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from freerecall.cards import Card
+from freerecall.decks import bundled_decks, read_deck
 from freerecall.errors import InputError
 from freerecall.grades import RATINGS, Grade
 from freerecall.grading import ad_hoc_card
@@ -44,9 +46,9 @@ class BadRow:
 def read_rows(path: Path, *, gold: bool = False) -> Iterator[Row | BadRow]:
     """Yield one item per non-blank line of `path`, in order.
 
-    With `gold`, a row without a `gold` rating or a `label` is bad. Where rows name a `question_id`
-    instead of a question (SemEval-2013 Task 7), questions.jsonl beside the file has it. Raises OSError
-    where a file cannot be read.
+    With `gold`, a row without a `gold` rating or a `label` is bad. A row may name a bundled deck's
+    `card`, or a `question_id` of questions.jsonl beside the file (SemEval-2013 Task 7), instead of
+    a question and reference. Raises OSError where a file cannot be read.
     """
     with path.open("rb") as file:
         yield from parse_lines(file, gold=gold, questions=_questions(path.parent / "questions.jsonl"))
@@ -96,6 +98,8 @@ def _row(
     if asked is not None and "question" not in row:
         texts = [reference["text"] for reference in asked["references"]]
         row = {**row, "question": asked["question"], "references": texts}
+    if "card" in row and "question" not in row:
+        return _with_gold(row, row_id, _bundled_card(_text(row, "card")), gold)
     references = _texts(row, "references")
     points = _texts(row, "key_points")
     if "reference" not in row and not references and not points:
@@ -110,6 +114,10 @@ def _row(
         key_points=points,
         kind=kind,
     )
+    return _with_gold(row, row_id, card, gold)
+
+
+def _with_gold(row: dict[str, Any], row_id: Any, card: Card, gold: bool) -> Row:
     rating, label = row.get("gold"), row.get("label")
     if rating is not None and (isinstance(rating, bool) or rating not in RATINGS):
         raise InputError('"gold" must be a whole number from 1 to 5')
@@ -126,6 +134,18 @@ def _row(
         dataset=str(row.get("dataset") or ""),
         style=str(row.get("style") or ""),
     )
+
+
+@cache
+def _bundled_cards() -> dict[str, Card]:
+    return {card.id: card for path in bundled_decks() for card in read_deck(path).deck.cards}
+
+
+def _bundled_card(card_id: str) -> Card:
+    try:
+        return _bundled_cards()[card_id]
+    except KeyError:
+        raise InputError(f'"card" is {card_id[:100]!r}; no bundled deck has it') from None
 
 
 def _text(row: dict[str, Any], name: str, default: str | None = None) -> str:
