@@ -2,6 +2,7 @@
 
 import os
 import platform
+import signal
 import sqlite3
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,9 @@ FOREIGN = (
     "LITELLM_",
 )
 KEPT = ("FREERECALL_GOLD",)
+
+# Started in the background, tests would inherit an ignored Ctrl-C, and pass that on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from freerecall.llm import LLM
 
 LLM_CUTS = (0.15, 0.40, 0.70, 0.90)
 """Share of the key points (by weight) from which the model's verdicts make a 2, 3, 4, 5."""
-LLM_SHARE = 0.45
+LLM_SHARE = 0.35
 """The model's say in a hybrid score."""
 
 
