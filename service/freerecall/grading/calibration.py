@@ -41,8 +41,9 @@ class Forest:
         """Return the summed log-odds for one row of features."""
         node = self.roots
         for _ in range(self.depth):
-            low = features.take(self.feature.take(node)) <= self.threshold.take(node)
-            node = self.children.take(2 * node + low)
+            seen = features.take(self.feature.take(node, mode="clip"), mode="clip")
+            low = seen <= self.threshold.take(node, mode="clip")
+            node = self.children.take(2 * node + low, mode="clip")
         return self.baseline + float(self.value.take(node).sum())
 
 

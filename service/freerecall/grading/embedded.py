@@ -56,11 +56,11 @@ def grade_embedded(card: Card, answer: str) -> Grade:
     """Grade `answer` against `card`: a pure function of both and of the calibration's version."""
     model = calibration.load()
     said = manipulation.without(answer)
-    if not tokenise(said) or rules.is_dont_know(said):
+    if not said.strip() or rules.is_dont_know(said):
         return _nothing(card, model.version)
-    if card.kind is Kind.TRUE_FALSE:
-        return _true_false(card, said, model)
     reading = read(card, said)
+    if reading is not None and card.kind is Kind.TRUE_FALSE:
+        return _true_false(reading, card, said, model)
     if reading is None or _only_echoes(reading):
         return _nothing(card, model.version)
     if card.kind is Kind.CLOZE:
@@ -76,7 +76,7 @@ def grade_embedded(card: Card, answer: str) -> Grade:
 def read(card: Card, answer: str) -> Reading | None:
     """Lay the answer against the card; None where there is no word to match."""
     prepared = prepare(card)
-    matched = match(prepared, answer)
+    matched = match(prepared, tokenise(answer))
     if matched is None:
         return None
     found = evidence.locate(prepared, matched)
@@ -155,7 +155,8 @@ def _cloze(reading: Reading, model: calibration.Calibration) -> Grade:
         for token, likeness in zip(reading.match.content, reading.match.both.max(axis=1), strict=True)
         if likeness < _GAP_PARTIAL and token.stem not in reading.prepared.question_stems
     ]
-    if len(strange) >= _GUESSES and rating > _MOST_IF_DENIED:
+    offers = any(token.word == "or" for token in reading.match.tokens)
+    if len(strange) >= (1 if offers else _GUESSES) and rating > _MOST_IF_DENIED:
         score, rating = _SCORES[_MOST_IF_DENIED], _MOST_IF_DENIED
     return _grade(found, round(score, 4), rating, _CLOZE_CONFIDENCE, model.version)
 
@@ -167,15 +168,14 @@ def _gap(item: Evidence, coverage: float) -> Evidence:
     return Evidence(item.point, verdict, item.quote, FoundBy.KEYWORDS, round(coverage, 3), item.weight)
 
 
-def _true_false(card: Card, answer: str, model: calibration.Calibration) -> Grade:
+def _true_false(reading: Reading, card: Card, answer: str, model: calibration.Calibration) -> Grade:
     """The verdict decides; reasons, where the card has them as key points, make it complete."""
-    prepared = prepare(card)
+    prepared = reading.prepared
     expected = polarity.verdict(tokenise(prepared.points[0]))
     if expected is None:
         expected = polarity.verdict(tokenise(card.reference))
-    said = polarity.verdict(tokenise(answer))
-    reading = read(card, answer)
-    others = reading.evidence[1:] if reading else ()
+    said = polarity.verdict(reading.match.tokens)
+    others = reading.evidence[1:]
     reasons = combine.coverage_of(others)
     weight = round(float(prepared.point_weights[0]), 4)
     if said is None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from freerecall.cards import Kind
 from freerecall.grades import Evidence, FoundBy, Verdict
 from freerecall.grading import semantics
 from freerecall.grading.matching import Match, Prepared, turned_share
@@ -12,12 +13,16 @@ COVERED, PARTIAL = 0.72, 0.42
 TURNED = 0.5
 """Share of a wording's matched words under the wrong polarity from which it counts as turned round."""
 _MAX_QUOTE = 240
+_QUOTED = 0.35
 _GAP = 4
 """Matched words further apart than this are not quoted together."""
 _PER_WORD = 0.006
 """What a further word costs a window: of two that are about as good, the shorter is the better quote."""
+_ACROSS = (1.0, 0.9, 0.8)
+"""What a list item counts for whose words are strewn over one, two, three clauses."""
 _SAID_TOO = 0.4
 """An opposite does not count where the word itself, or one near it, is in the answer as well."""
+_OWN_WORD = 0.8
 FLAT_OUT = 0.6
 """Coverage from which words under the wrong polarity say the opposite of the key point."""
 
@@ -46,6 +51,11 @@ def locate(prepared: Prepared, match: Match) -> list[PointMatch]:
         + 0.4 * semantics.likeness(match.phrase_cosine)
     )
     strength = np.maximum(match.keyword_coverage, blend)
+    if prepared.card.kind in (Kind.LIST, Kind.ORDERED_LIST):
+        spans = [
+            match.content[last - 1].clause - match.content[first].clause for first, last in match.windows
+        ]
+        strength = strength * np.array([_ACROSS[min(span, 2)] for span in spans], np.float32)[:, None]
     length = np.array([last - first for first, last in match.windows], np.float32)
     ranked = strength - _PER_WORD * length[:, None]
     best_window = ranked.argmax(axis=0)
@@ -83,7 +93,9 @@ def _polarity(prepared: Prepared, match: Match, phrase: int, window: int) -> tup
     if not (negated.any() or wording.negated.any() or match.opposite.any()):
         return 0.0, 0.0
     table, share = match.both[first:last], prepared.share_new[phrase]
-    said = match.opposite[first:last][:, wording.words].any(axis=0)
+    # "Not automated" is no opposite of "manual", nor is a word that the wording has itself.
+    stands = ~negated & (table[:, wording.words].max(axis=1) < _OWN_WORD)
+    said = (match.opposite[first:last][:, wording.words] & stands[:, None]).any(axis=0)
     instead = said & (table[:, wording.words].max(axis=0) < _SAID_TOO)
     turned = turned_share(table, negated, wording, share)
     return turned, float(share[wording.words][instead].sum())
@@ -158,11 +170,14 @@ def quote_of(prepared: Prepared, match: Match, point: PointMatch, answer: str) -
     content = match.content[first:last]
     strength = np.maximum(
         table[:, words].max(axis=1, initial=0.0), match.opposite[first:last][:, words].any(axis=1)
-    )
-    hits = np.flatnonzero(strength >= 0.35)
-    if not hits.size:
-        hits = np.arange(len(content))
-    hits = max(np.split(hits, np.flatnonzero(np.diff(hits) > _GAP) + 1), key=lambda run: strength[run].sum())
+    ).tolist()
+    runs: list[list[int]] = []
+    for row in (row for row, found in enumerate(strength) if found >= _QUOTED):
+        if runs and row - runs[-1][-1] <= _GAP:
+            runs[-1].append(row)
+        else:
+            runs.append([row])
+    hits = max(runs or [list(range(len(content)))], key=lambda run: sum(strength[row] for row in run))
     start, end = content[hits[0]].start, content[hits[-1]].end
     negators = [t.start for t in match.tokens if t.clause == content[hits[0]].clause and t.end <= start]
     if content[hits[0]].negated and negators and start - negators[-1] < 40:

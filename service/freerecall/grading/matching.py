@@ -7,25 +7,31 @@ carry content, c = words of the card, p = phrases, w = windows of the answer
 (runs of neighbouring clauses).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from rapidfuzz import fuzz, process
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
 
 from freerecall.cards import Card, Kind
 from freerecall.derive import points_of
 from freerecall.grading import polarity, semantics
-from freerecall.grading.text import Token, tokenise
+from freerecall.grading.text import Token, stem, tokenise
 
 Floats = NDArray[np.float32]
 
 _ECHO_WEIGHT = 0.25
 """A word that the question already gives is worth this share of one that it does not."""
-_FUZZY_CUTOFF = 80.0
+_SLIP = (1.0, 0.92, 0.85, 0.8)
+"""What a word with 0, 1, 2, 3 slips counts for."""
+_SLIPS_FROM = (5, 8, 12)
+"""Lengths of a word from which 1, 2, 3 slips are forgiven."""
+_LONGEST_CUT, _CUT_SHORT = 5, 0.85
+"""A word cut short ("algo", "perf") has at most so many letters, and counts for this."""
 _WINDOW = 3
 _LONGEST_ACRONYM = 6
 
@@ -79,6 +85,8 @@ class Prepared:
     short_words: frozenset[str]
     opposite_columns: dict[str, list[int]]
     exact_only: NDArray[np.bool_]
+    word_slips: NDArray[np.intp]
+    stem_slips: NDArray[np.intp]
     numeric: NDArray[np.bool_]
 
 
@@ -130,6 +138,7 @@ def prepare(card: Card) -> Prepared:
     words: list[str] = []
     phrases: list[Phrase] = []
     expansions: dict[str, list[int]] = {}
+    short: set[str] = set()
     for point, text in wordings:
         spoken = tokenise(text)
         tokens = content_tokens(spoken)
@@ -138,6 +147,7 @@ def prepare(card: Card) -> Prepared:
             if key not in column:
                 column[key] = len(words)
                 words.append(token.word)
+        short |= {t.word for t in tokens if sum(map(str.isupper, text[t.start : t.end])) >= 2}
         for letters, run in _acronyms(spoken):
             expansions.setdefault(letters, [column[t.stem] for t in run if t.stem in column])
         phrases.append(
@@ -196,9 +206,11 @@ def prepare(card: Card) -> Prepared:
         subjects=subjects,
         sole_point=sole_point,
         expansions=expansions,
-        short_words=frozenset(key for key in stems if key.isalpha() and 2 <= len(key) <= _LONGEST_ACRONYM),
+        short_words=frozenset(key for key in short if key in column and len(key) <= _LONGEST_ACRONYM),
         opposite_columns=opposite_columns,
         exact_only=np.array([_exact_only(word) for word in words], bool),
+        word_slips=_slips_allowed(words),
+        stem_slips=_slips_allowed(stems),
         numeric=np.array([polarity.is_number(word) for word in words], bool),
     )
 
@@ -262,24 +274,42 @@ def _lexical(content: list[Token], prepared: Prepared) -> Floats:
             table[row, at] = 1.0
         elif not _exact_only(token.word):
             strange.append(row)
-    typed = [content[row].word for row in strange]
     pairs = [
         row
         for row, (one, other) in enumerate(pairwise(content))
         if other.start - one.end <= 1 and not (one.stem in prepared.column and other.stem in prepared.column)
     ]
+    typed = [content[row].word for row in strange]
     typed += [content[row].word + content[row + 1].word for row in pairs]
-    if not typed:
-        return table
-    likeness = process.cdist(
-        typed, prepared.words, scorer=fuzz.ratio, score_cutoff=_FUZZY_CUTOFF, dtype=np.float32
-    )
-    near = np.clip((likeness / 100.0 - 0.72) / 0.28, 0.0, 1.0)
-    near[:, prepared.exact_only] = 0.0
-    table[strange] = near[: len(strange)]
-    for row, found in zip(pairs, near[len(strange) :], strict=True):
-        table[row : row + 2] = np.maximum(table[row : row + 2], found)
+    if typed:
+        near = np.maximum(
+            _near(typed, prepared.words, prepared.word_slips),
+            _near([stem(word) for word in typed], prepared.stems, prepared.stem_slips),
+        )
+        near[:, prepared.exact_only] = 0.0
+        table[strange] = near[: len(strange)]
+        for row, found in zip(pairs, near[len(strange) :], strict=True):
+            table[row : row + 2] = np.maximum(table[row : row + 2], found)
+    for row, token in enumerate(content):
+        if 3 <= len(token.word) <= _LONGEST_CUT and token.stem not in prepared.column:
+            for at, word in enumerate(prepared.words):
+                if len(word) >= len(token.word) + 3 and word.startswith(token.word):
+                    table[row, at] = max(table[row, at], _CUT_SHORT)
     return table
+
+
+def _near(typed: list[str], words: tuple[str, ...], allowed: NDArray[np.intp]) -> Floats:
+    """Return how likely each typed word is a slip for each card word, 0–1: few edits, the same initial."""
+    edits = process.cdist(typed, words, scorer=OSA.distance, score_cutoff=len(_SLIP) - 1, dtype=np.uint8)
+    near = np.zeros(edits.shape, np.float32)
+    for row, column in zip(*np.nonzero(edits <= allowed), strict=True):
+        if typed[row][0] == words[column][0]:
+            near[row, column] = _SLIP[edits[row, column]]
+    return near
+
+
+def _slips_allowed(words: Iterable[str]) -> NDArray[np.intp]:
+    return np.searchsorted(_SLIPS_FROM, [len(word) for word in words], side="right")
 
 
 def _clause_starts(content: list[Token]) -> list[int]:
@@ -305,9 +335,8 @@ def _windows(starts: list[int], size: int) -> list[tuple[int, int]]:
     return windows if count <= _WINDOW else [*windows, (0, size)]
 
 
-def match(prepared: Prepared, answer: str) -> Match | None:
-    """Lay `answer` against the card; None where it holds no word at all."""
-    tokens = tokenise(answer)
+def match(prepared: Prepared, tokens: list[Token]) -> Match | None:
+    """Lay an answer's tokens against the card; None where there are none."""
     content = content_tokens(tokens)
     if not content or not prepared.words:
         return None

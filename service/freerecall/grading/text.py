@@ -15,7 +15,7 @@ _WORD = re.compile(
     r"""[^\W_](?:[^\W_]|[\u00ad\u200b-\u200f\u2060\ufeff\u0300-\u036f])*(?:['’`´"][^\W\d_]{1,3}(?![^\W_]))?|%"""
 )
 _CLAUSE_END = re.compile(
-    r"[.!?;:\n•*→]|,|(?<!\w)[-–—](?!\w)|->|=>"
+    r"[.!?;:\n•*→]|,|(?<!\w)[-–—](?!\w)|->|=>|(?<=\s)[/+&](?=\s)"
     r"|\b(?:but|however|whereas|although|though|while|because|since|so that)\b",
     re.IGNORECASE,
 )
