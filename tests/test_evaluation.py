@@ -134,7 +134,7 @@ def test_saved_trees_say_what_the_fitted_ones_say(tmp_path: Path, monkeypatch: p
     judge = fit.fit_judge(described, pairs, correct, [str(i % 20) for i in range(300)])
     monkeypatch.setattr(calibration, "FOLDER", tmp_path)
     layer = {"weights": [1.0] * 6, "cuts": [-2.0, -1.0, 0.0, 1.0]}
-    fit.save("trial", judge, layer, layer, {"sources": []})
+    fit.save("trial", judge, dict.fromkeys(calibration.LAYERS, layer), {"sources": []})
     calibration.load.cache_clear()
     saved = calibration.load("trial")
     ours = [

@@ -232,4 +232,5 @@ def test_the_calibration_says_where_it_comes_from() -> None:
         about = json.loads(file.read_text(encoding="utf-8"))
         assert about["version"] == file.stem
         assert about["sources"]
-    assert all(a < b for a, b in itertools.pairwise(calibration.load().prose.cuts))
+    for layer in calibration.load().layers.values():
+        assert all(a < b for a, b in itertools.pairwise(layer.cuts))

@@ -187,12 +187,10 @@ def save_judge(judge: Judge, path: Path) -> None:
     )
 
 
-def save(
-    version: str, judge: Judge, prose: dict[str, Any], points: dict[str, Any], meta: dict[str, Any]
-) -> None:
+def save(version: str, judge: Judge, layers: dict[str, Any], meta: dict[str, Any]) -> None:
     """Write a calibration under its version name."""
     folder = calibration.FOLDER
     folder.mkdir(exist_ok=True)
     save_judge(judge, folder / f"{version}.npz")
-    text = json.dumps({"version": version, "prose": prose, "points": points, **meta}, indent=1)
+    text = json.dumps({"version": version, "layers": layers, **meta}, indent=1)
     (folder / f"{version}.json").write_text(text + "\n", encoding="utf-8")

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 CURRENT = "embedded-1"
+LAYERS = ("prose", "points", "bare")
+"""One statement; key points with accepted wordings; key points with only their own."""
 FOLDER = Path(__file__).parent / "calibrations"
 
 
@@ -61,13 +63,12 @@ class Ordinal:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Everything that was learned, under one version name."""
+    """Everything that was learned, under one version name; `layers` by what is judged (LAYERS)."""
 
     version: str
     metric: Floats
     forest: Forest
-    prose: Ordinal
-    points: Ordinal
+    layers: dict[str, Ordinal]
     meta: dict[str, Any]
 
     def log_odds(self, features: Floats, pair: Floats) -> float:
@@ -90,7 +91,9 @@ def load(version: str = CURRENT) -> Calibration:
             depth=int(arrays["depth"]),
         )
         metric = arrays["metric"].astype(np.float32)
-    return Calibration(version, metric, forest, _ordinal(meta["prose"]), _ordinal(meta["points"]), meta)
+    return Calibration(
+        version, metric, forest, {name: _ordinal(meta["layers"][name]) for name in LAYERS}, meta
+    )
 
 
 def _ordinal(fitted: dict[str, Any]) -> Ordinal:

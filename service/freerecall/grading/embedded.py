@@ -42,11 +42,12 @@ class Reading:
     match: Match
 
     @property
-    def prose(self) -> bool:
-        """Whether the answer is judged as one statement and not point by point."""
-        return len(self.prepared.points) == 1 or (
-            not self.prepared.card.points and self.prepared.card.kind is Kind.DEFINITION
-        )
+    def layer(self) -> str:
+        """How the answer is judged: as one statement, or point by point (see calibration.LAYERS)."""
+        card = self.prepared.card
+        if len(self.prepared.points) == 1 or (not card.points and card.kind is Kind.DEFINITION):
+            return "prose"
+        return "points" if any(point.accept for point in card.points) else "bare"
 
     def inputs(self, log_odds: float) -> Floats:
         return combine.ordinal_inputs(self.prepared, self.match, self.evidence, self.places, log_odds)
@@ -66,8 +67,8 @@ def grade_embedded(card: Card, answer: str) -> Grade:
     if card.kind is Kind.CLOZE:
         return _cloze(reading, model)
     log_odds = model.log_odds(reading.features, reading.pair)
-    score, rating, confidence = combine.rate(model, reading.inputs(log_odds), prose=reading.prose)
-    if reading.prose and reading.denies and rating > _MOST_IF_DENIED:
+    score, rating, confidence = combine.rate(model, reading.inputs(log_odds), reading.layer)
+    if reading.layer == "prose" and reading.denies and rating > _MOST_IF_DENIED:
         score, rating, confidence = min(score, _SCORES[_MOST_IF_DENIED]), _MOST_IF_DENIED, 0.5
     found = _agree(reading.evidence, rating) if len(reading.evidence) == 1 else reading.evidence
     return _grade(found, score, rating, confidence, model.version)
@@ -94,7 +95,7 @@ def _only_echoes(reading: Reading) -> bool:
     asked, matched = reading.prepared.question_stems, reading.match
     if not all(token.stem in asked or token.word in asked for token in matched.content):
         return False
-    if any(token.word in NEGATIONS for token in matched.tokens):
+    if any(token.word in NEGATIONS and token.stem not in asked for token in matched.tokens):
         return False
     chosen = {token.stem for token in matched.content}
     return "or" not in asked or len(chosen) > len(asked) / 2

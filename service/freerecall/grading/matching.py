@@ -54,10 +54,10 @@ class Phrase:
 class Prepared:
     """A card made ready for matching.
 
-    `share` [p, c] holds each phrase's word weights, rows sum to 1; `share_new` the same with words
-    of the question weighing less. `column` finds a stem's column, `expansions` an acronym's.
-    Where the key points are two sides of a contrast, `subjects` maps what is contrasted (stems) to
-    the key point about it, and `sole_point` the columns that only one side has.
+    `share` [p, c] holds each phrase's word weights, rows sum to 1; in `share_new` words weigh less
+    that the question has, or that several key points share. `column` finds a stem's column,
+    `expansions` an acronym's. Where the key points are two sides of a contrast, `subjects` maps what
+    is contrasted (stems) to the key point about it, `sole_point` the columns that only one side has.
     """
 
     card: Card
@@ -167,11 +167,14 @@ def prepare(card: Card) -> Prepared:
     share = np.zeros((len(phrases), len(words)), np.float32)
     share_new = np.zeros_like(share)
     phrase_vectors = np.zeros((len(phrases), semantics.DIMENSIONS), np.float32)
+    holders = _holders(phrases, len(words))
     for row, phrase in enumerate(phrases):
         if phrase.words.size:
             plain = weights[phrase.words]
             share[row, phrase.words] = plain / plain.sum()
             new = plain * newness[phrase.words]
+            if phrase.point >= 0:
+                new = new / holders[phrase.words]
             share_new[row, phrase.words] = new / new.sum()
             phrase_vectors[row] = raw[phrase.words].sum(axis=0)
     contrasts = card.kind is Kind.DEFINITION and len(points) == 2
@@ -215,15 +218,29 @@ def prepare(card: Card) -> Prepared:
     )
 
 
-def _sides(
-    phrases: list[Phrase], stems: tuple[str, ...], asked: frozenset[str]
-) -> tuple[dict[str, int], dict[int, int]]:
-    """Return (subjects, sole_point) where two key points are about two things that the question names."""
+def _owners(phrases: list[Phrase]) -> dict[int, set[int]]:
+    """Return for each column the key points that have its word in any wording."""
     owners: dict[int, set[int]] = {}
     for phrase in phrases:
         if phrase.point >= 0:
             for at in phrase.words:
                 owners.setdefault(int(at), set()).add(phrase.point)
+    return owners
+
+
+def _holders(phrases: list[Phrase], size: int) -> Floats:
+    """Return how many key points share each word: "engineer" in three tells them apart but little."""
+    holders = np.ones(size, np.float32)
+    for at, points in _owners(phrases).items():
+        holders[at] = len(points)
+    return holders
+
+
+def _sides(
+    phrases: list[Phrase], stems: tuple[str, ...], asked: frozenset[str]
+) -> tuple[dict[str, int], dict[int, int]]:
+    """Return (subjects, sole_point) where two key points are about two things that the question names."""
+    owners = _owners(phrases)
     sole = {at: min(sides) for at, sides in owners.items() if len(sides) == 1}
     firsts = {phrase.point: phrase for phrase in reversed(phrases)}
     subjects = {
