@@ -72,6 +72,9 @@ def locate(prepared: Prepared, match: Match) -> list[PointMatch]:
                 if agrees[0] < TURNED:
                     phrase, window, (turned, opposed) = other, int(best_window[other]), agrees
                     break
+        if match.opposite.any():  # what goes against one wording goes against the point
+            alike = (int(row) for row in rows if best[row] >= 0.85 * best[phrase])
+            opposed = max(_polarity(prepared, match, row, int(best_window[row]))[1] for row in alike)
         found.append(
             PointMatch(
                 phrase=phrase,
