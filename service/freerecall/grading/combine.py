@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from freerecall.cards import Kind
 from freerecall.grades import Evidence, Verdict
 from freerecall.grading.calibration import Calibration
-from freerecall.grading.matching import Match, Prepared
+from freerecall.grading.matching import Match
+from freerecall.grading.prepared import Prepared
 
 Floats = NDArray[np.float32]
 

@@ -17,7 +17,8 @@ from freerecall.grading import (
     polarity,
     rules,
 )
-from freerecall.grading.matching import Match, Prepared, match, prepare
+from freerecall.grading.matching import Match, match
+from freerecall.grading.prepared import Prepared, prepare
 from freerecall.grading.text import NEGATIONS, tokenise
 
 Floats = NDArray[np.float32]

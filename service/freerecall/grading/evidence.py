@@ -7,7 +7,8 @@ import numpy as np
 from freerecall.cards import Kind
 from freerecall.grades import Evidence, FoundBy, Verdict
 from freerecall.grading import semantics
-from freerecall.grading.matching import Match, Prepared, turned_share
+from freerecall.grading.matching import Match, turned_share
+from freerecall.grading.prepared import Prepared
 
 COVERED, PARTIAL = 0.72, 0.42
 TURNED = 0.5

@@ -7,7 +7,8 @@ from rapidfuzz.distance import LCSseq
 
 from freerecall.grades import Evidence, Verdict
 from freerecall.grading import semantics
-from freerecall.grading.matching import Match, Prepared, turned_share
+from freerecall.grading.matching import Match, turned_share
+from freerecall.grading.prepared import Prepared
 
 Floats = NDArray[np.float32]
 
