@@ -26,6 +26,8 @@ Floats = NDArray[np.float32]
 _MOST_IF_DENIED = 2
 _GAP_PARTIAL, _GAP_COVERED = 0.4, 0.75
 _CLOZE_CONFIDENCE = 0.9
+_NO_TRACE = 0.1
+"""With less than this of every key point there is no fragment to speak of."""
 _GUESSES = 3
 """Words that fit neither the gap nor the question, from which a cloze answer is guesswork."""
 
@@ -71,6 +73,8 @@ def grade_embedded(card: Card, answer: str) -> Grade:
     score, rating, confidence = combine.rate(model, reading.inputs(log_odds), reading.layer)
     if reading.layer == "prose" and reading.denies and rating > _MOST_IF_DENIED:
         score, rating, confidence = min(score, _SCORES[_MOST_IF_DENIED]), _MOST_IF_DENIED, 0.5
+    if rating == 2 and max(item.coverage for item in reading.evidence) < _NO_TRACE:
+        score, rating = min(score, _SCORES[1] + 0.1), 1  # a fragment must be shown
     found = _agree(reading.evidence, rating) if len(reading.evidence) == 1 else reading.evidence
     return _grade(found, score, rating, confidence, model.version)
 
