@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from local_llm import local_llm as local_llm
 from terminal import Terminal
 
 LIBRARIES = ("fastapi", "fsrs", "litellm", "openai", "rapidfuzz", "sqlite-utils", "uvicorn", "wordllama")

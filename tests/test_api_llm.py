@@ -17,7 +17,11 @@ CARD = "mlops:monitoring-step-pipeline"
 
 
 def service(data: Path, api_base: str, grader: str = "llm") -> AbstractContextManager[Any]:
-    model = {"FREERECALL_MODEL": "openai/scripted", "FREERECALL_API_BASE": api_base}
+    model = {
+        "FREERECALL_MODEL": "openai/scripted",
+        "FREERECALL_API_BASE": api_base,
+        "FREERECALL_PROMPT": "rubric-v1",
+    }
     return running_service(environment(data, FREERECALL_GRADER=grader, FREERECALL_API_KEY="k", **model))
 
 

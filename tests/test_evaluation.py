@@ -13,8 +13,9 @@ from sklearn.metrics import cohen_kappa_score, f1_score
 
 from freerecall.evaluation import fit, metrics
 from freerecall.evaluation.batch import grade_rows
+from freerecall.evaluation.report import render
 from freerecall.evaluation.rows import BadRow, Row, parse_lines, read_rows
-from freerecall.evaluation.run import evaluate, render
+from freerecall.evaluation.run import evaluate
 from freerecall.grades import GraderMode
 from freerecall.grading import calibration
 from terminal import Terminal
@@ -42,7 +43,7 @@ def test_statistics_agree_with_established_ones(pairs: list[tuple[int, int]]) ->
         kappa = cohen_kappa_score(gold, given_, weights="quadratic", labels=[1, 2, 3, 4, 5])
         assert metrics.qwk(gold, given_) == pytest.approx(kappa)
         assert metrics.spearman(gold, given_) == pytest.approx(spearmanr(gold, given_).statistic)
-    macro, weighted = metrics.f1_scores(gold >= 4, given_ >= 4)
+    macro, weighted = metrics.f1_scores((gold >= 4).astype(int), (given_ >= 4).astype(int))
     for average, ours in (("macro", macro), ("weighted", weighted)):
         theirs = f1_score(gold >= 4, given_ >= 4, average=average, labels=[True, False], zero_division=0)
         assert ours == pytest.approx(theirs)
@@ -101,7 +102,7 @@ def test_labels_stand_beside_ratings_and_questions_in_their_own_file(tmp_path: P
         {"id": "b", "dataset": "d", "question_id": "q1", "answer": "a kind of bread", "label": "incorrect"},
     ]
     path = write(tmp_path / "answers.jsonl", answers)
-    report = evaluate(path, mode=GraderMode.EMBEDDED, llm=None, on_progress=lambda *_: None)
+    report, _ = evaluate(path, mode=GraderMode.EMBEDDED, llm=None, on_progress=lambda *_: None)
     estimate = report.labels["d"]["macro_f1"]
     assert isinstance(estimate, metrics.Estimate)
     assert estimate.value == 1.0
@@ -133,14 +134,20 @@ def test_saved_trees_say_what_the_fitted_ones_say(tmp_path: Path, monkeypatch: p
     correct = (described[:, 0] + described[:, 3] > 0).astype(int)
     judge = fit.fit_judge(described, pairs, correct, [str(i % 20) for i in range(300)])
     monkeypatch.setattr(calibration, "FOLDER", tmp_path)
-    layer = {"weights": [1.0] * 6, "cuts": [-2.0, -1.0, 0.0, 1.0]}
-    fit.save("trial", judge, dict.fromkeys(calibration.LAYERS, layer), {"sources": []})
+    layer = {"weights": [1.0] * 7, "cuts": [-2.0, -1.0, 0.0, 1.0]}
+    ratings = random.integers(1, 6, 300)
+    reads = np.hstack([described, random.normal(size=(300, 9))])
+    forest = fit.fit_rater(reads, ratings)
+    arrays = {**fit.arrays_of_judge(judge), **fit.arrays_of_rater(forest)}
+    fit.save("trial", arrays, dict.fromkeys(calibration.LAYERS, layer), {"sources": [], "judged": {}})
     calibration.load.cache_clear()
     saved = calibration.load("trial")
     ours = [
         saved.log_odds(d.astype(np.float32), p.astype(np.float32))
         for d, p in zip(described, pairs, strict=True)
     ]
+    expected = [saved.rater.value_of(row.astype(np.float32)) for row in reads]
+    assert np.allclose(expected, forest.predict(reads), atol=0.01)
     assert np.allclose(ours, judge.log_odds(described, pairs), atol=0.05)
     calibration.load.cache_clear()
 

@@ -51,7 +51,7 @@ def server() -> Iterator[ScriptedLLM]:
 
 @pytest.fixture
 def llm(server: ScriptedLLM) -> LLM:
-    return LLM("openai/scripted", server.api_base, "key", retries=0)
+    return LLM("openai/scripted", server.api_base, "key", retries=0, prompt="rubric-v1")
 
 
 def submit(

@@ -14,7 +14,7 @@ import scripted_llm as scripted
 from freerecall.cards import Card, KeyPoint, Kind
 from freerecall.errors import LLMError, LLMReplyError, LLMUnavailableError
 from freerecall.grades import FoundBy, Verdict
-from freerecall.grading import rubric
+from freerecall.grading import prompts, rubric
 from freerecall.grading.rubric import RubricResult, grade_rubric, parse_reply
 from freerecall.llm import LLM, TokenLogprob
 from freerecall.llm_cache import MemoryCache
@@ -403,7 +403,7 @@ def test_the_schema_asks_for_exactly_each_point(count: int) -> None:
 
 
 def test_the_worked_example_in_the_prompt_keeps_to_its_schema() -> None:
-    prompt = rubric.read_prompt(rubric.DEFAULT_PROMPT)
+    prompt = prompts.read_prompt(rubric.DEFAULT_PROMPT)
     examples = [text for role, text in prompt.opening if role == "assistant"]
     assert examples
     for example in examples:
@@ -412,7 +412,7 @@ def test_the_worked_example_in_the_prompt_keeps_to_its_schema() -> None:
 
 def test_an_unknown_prompt_is_not_found() -> None:
     with pytest.raises(FileNotFoundError):
-        rubric.read_prompt("rubric-v0")
+        prompts.read_prompt("rubric-v0")
 
 
 def test_a_graded_answer_over_http() -> None:

@@ -1,7 +1,6 @@
 """The `freerecall` command: the service, the terminal's practice, decks, and grading in bulk."""
 
 import io
-import os
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -12,14 +11,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from freerecall import __version__, settings
-from freerecall.errors import FreerecallError, InputError, SettingsError
-from freerecall.grades import GraderMode
+from freerecall import __version__, cli_eval
+from freerecall.cli_options import (
+    ApiBase,
+    Data,
+    Grader,
+    Model,
+    check_input,
+    check_output,
+    grading,
+    progress,
+    settings,
+)
+from freerecall.errors import FreerecallError
 
 if TYPE_CHECKING:  # imported inside the commands that need them, so that --help is quick
-    from collections.abc import Callable
-
-    from freerecall.llm import LLM
     from freerecall.store import Store
 
 app = typer.Typer(
@@ -29,24 +35,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Data = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Folder of the database [FREERECALL_DATA].")
-]
-Grader = Annotated[
-    GraderMode | None,
-    typer.Option("--grader", help="Default: hybrid with a model, else embedded [FREERECALL_GRADER]."),
-]
-Model = Annotated[
-    str | None,
-    typer.Option(
-        "--model", metavar="M", help="Language model, such as openai/gpt-5-mini [FREERECALL_MODEL]."
-    ),
-]
-ApiBase = Annotated[
-    str | None,
-    typer.Option("--api-base", metavar="URL", help="OpenAI-compatible endpoint [FREERECALL_API_BASE]."),
-]
 
 
 def main() -> None:
@@ -88,7 +76,7 @@ def start(
     if context.invoked_subcommand is None:
         from freerecall.serve import serve
 
-        serve(_settings(data=data), host, port)
+        serve(settings(data=data), host, port)
 
 
 @app.command("grade-batch")
@@ -104,10 +92,10 @@ def grade_batch_command(
     """Grade every row of a JSON Lines file; one row out for each row in, in the same order."""
     from freerecall.evaluation.batch import grade_batch
 
-    _check_input(source)
-    _check_output(out)
-    mode, llm = _grading(grader, model, api_base)
-    with _progress("Grading") as on_progress:
+    check_input(source)
+    check_output(out)
+    mode, llm = grading(grader, model, api_base)
+    with progress("Grading") as on_progress:
         summary = grade_batch(source, out, mode=mode, llm=llm, on_progress=on_progress)
     graded = summary.rows - summary.bad
     typer.echo(f"{graded} of {summary.rows} rows graded to {out}", err=True)
@@ -115,47 +103,8 @@ def grade_batch_command(
         typer.echo(f'{summary.bad} rows could not be graded: their "error" says why', err=True)
 
 
-@app.command("eval")
-def eval_command(
-    gold: Annotated[
-        Path, typer.Argument(metavar="GOLD.jsonl", help="Rows as for grade-batch, plus gold (1-5).")
-    ],
-    grader: Grader = None,
-    model: Model = None,
-    api_base: ApiBase = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures here.")
-    ] = None,
-) -> None:
-    """Measure how well a grader agrees with gold ratings."""
-    import json
-
-    from freerecall.evaluation.run import evaluate, render
-
-    _check_input(gold)
-    if json_file is not None:
-        _check_output(json_file)
-    mode, llm = _grading(grader, model, api_base)
-    with _progress("Grading") as on_progress:
-        report = evaluate(gold, mode=mode, llm=llm, on_progress=on_progress)
-    typer.echo(render(report))
-    if json_file is not None:
-        json_file.write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
-
-
-@app.command("calibrate")
-def calibrate_command(
-    gold: Annotated[
-        list[Path], typer.Argument(metavar="GOLD.jsonl...", help="Rows with gold ratings or labels.")
-    ],
-    version: Annotated[str, typer.Option(metavar="NAME", help="Name of the calibration to write.")],
-) -> None:
-    """Fit the embedded grader's calibration on gold rows (needs: pip install freerecall[fit])."""
-    import json
-
-    from freerecall.evaluation.calibrate import calibrate
-
-    typer.echo(json.dumps(calibrate(gold, version), indent=2))
+app.add_typer(cli_eval.app, name="eval")
+app.command("calibrate")(cli_eval.calibrate_command)
 
 
 @app.command("import")
@@ -228,35 +177,9 @@ def study_command(
     """Practise in the terminal: answer what is due, see the evidence, override what is wrong."""
     from freerecall.study import study
 
-    mode, llm = _grading(grader, model, api_base)
+    mode, llm = grading(grader, model, api_base)
     with _store(context, data) as store:
         study(store, deck, mode=mode, llm=llm)
-
-
-def _settings(**given: object) -> settings.Settings:
-    """Return the environment's settings, but for those `given` on the command line (None: not given)."""
-    options = {f"FREERECALL_{name.upper()}": str(value) for name, value in given.items() if value is not None}
-    return settings.load({**os.environ, **options})
-
-
-def _grading(
-    grader: GraderMode | None, model: str | None, api_base: str | None
-) -> "tuple[GraderMode, LLM | None]":
-    """Return the grader's mode and its language model, which only the llm grader cannot do without."""
-    chosen = _settings(grader=grader, model=model, api_base=api_base)
-    if chosen.grader is GraderMode.EMBEDDED:
-        return chosen.grader, None
-
-    from freerecall import llm
-
-    client = llm.from_settings(chosen)
-    if client is None and chosen.grader is GraderMode.LLM:
-        raise SettingsError(
-            "FREERECALL_MODEL is not set: name a model with --model, or use --grader embedded"
-        )
-    if client is None:
-        typer.echo("freerecall: no model is set (--model): embedded grades, marked provisional", err=True)
-    return chosen.grader, client
 
 
 @contextmanager
@@ -265,36 +188,7 @@ def _store(context: typer.Context, data: Path | None) -> "Iterator[Store]":
     from freerecall import practice
     from freerecall.store import Store
 
-    with Store.open(_settings(data=data or context.obj).database) as store:
+    with Store.open(settings(data=data or context.obj).database) as store:
         practice.load_bundled(store)
         practice.recover(store, datetime.now(UTC))
         yield store
-
-
-def _check_output(path: Path) -> None:
-    """Raise InputError where `path` cannot be written, before the work is done rather than after."""
-    if not path.parent.is_dir():
-        raise InputError(f"{path.parent} is no folder: make it first, or write elsewhere")
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path} is no ordinary file: write elsewhere")
-
-
-def _check_input(path: Path) -> None:
-    """Raise InputError where `path` cannot be read twice, as counting and then grading does."""
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path} is no ordinary file: save the rows in one first")
-
-
-@contextmanager
-def _progress(label: str) -> "Iterator[Callable[[int, int], None]]":
-    """Yield a function of (done, total) rows that draws a bar where stderr is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

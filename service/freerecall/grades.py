@@ -59,7 +59,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What is needed to replay a grade, and what it cost (ms, tokens, US dollars)."""
+    """What is needed to replay a grade, and what it cost (ms, tokens, US dollars).
+
+    `reply` is the model's own text, kept by an evaluation and nowhere else.
+    """
 
     calibration: str = ""
     prompt: str = ""
@@ -70,6 +73,7 @@ class Provenance:
     cost_usd: float = 0.0
     cached: bool = False
     error: str = ""
+    reply: str = ""
 
 
 @dataclass(frozen=True, slots=True)

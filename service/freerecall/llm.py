@@ -38,7 +38,7 @@ from freerecall.llm_wire import (
     translate,
     without,
 )
-from freerecall.settings import Settings
+from freerecall.settings import AUTO, Settings
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ Message = Mapping[str, str]
 MAX_TEXT = 50_000
 """Characters of a reply's text; a longer one is refused."""
 
-_TOP_LOGPROBS = 5
+_TOP_LOGPROBS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,7 @@ class LLM:
     `budget_usd` caps `spent_usd` (already spent) plus what this process spends: no call starts once
     it is reached, calls under way are finished. `price` overrides the price list. `retries` is the
     number of further attempts, `retry_delay_s` the pause before the first; it doubles each time.
+    `prompt` is how it is asked (see grading.fuse); `offers_logprobs` holds until a reply lacks them.
     May be used from several threads and event loops.
     """
 
@@ -124,9 +125,12 @@ class LLM:
         retry_delay_s: float = 0.25,
         temperature: float = 0.0,
         seed: int = 0,
+        prompt: str = AUTO,
     ) -> None:
         self.model = model
         self.api_base = api_base
+        self.prompt = prompt
+        self.offers_logprobs = True
         self._api_key = api_key
         self._budget_usd = budget_usd
         self._price = price
@@ -186,6 +190,8 @@ class LLM:
                 reply = await self._attempts(request, ends)
         except TimeoutError:
             raise LLMUnavailableError(f"{self._where} did not reply within {deadline_s:g} s") from None
+        if logprobs and reply.logprobs is None:
+            self.offers_logprobs = False
         reply = replace(reply, latency_ms=_since(started))
         if self._cache is not None and (usable is None or usable(reply.text)):
             await asyncio.to_thread(self._cache.set, key, json.dumps(asdict(reply)))
@@ -317,6 +323,7 @@ def from_settings(settings: Settings) -> LLM | None:
         settings.api_key,
         budget_usd=settings.budget_usd,
         cache=FileCache(settings.data / "llm-cache.db"),
+        prompt=settings.prompt,
     )
 
 

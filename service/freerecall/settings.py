@@ -9,6 +9,10 @@ import platformdirs
 
 from freerecall.errors import SettingsError
 from freerecall.grades import GraderMode
+from freerecall.resources import folder
+
+AUTO = "auto"
+"""The prompt is chosen by what the model offers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,7 @@ class Settings:
     grader: GraderMode = GraderMode.EMBEDDED
     budget_usd: float | None = None
     token: str = ""
+    prompt: str = AUTO
 
     @property
     def database(self) -> Path:
@@ -47,6 +52,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         grader=grader_mode(get("GRADER"), model),
         budget_usd=_budget(get("BUDGET_USD")),
         token=get("TOKEN"),
+        prompt=_prompt(get("PROMPT")),
     )
 
 
@@ -59,6 +65,14 @@ def grader_mode(value: str, model: str) -> GraderMode:
     except ValueError:
         allowed = ", ".join(GraderMode)
         raise SettingsError(f"FREERECALL_GRADER is {value!r}; it must be one of {allowed}") from None
+
+
+def _prompt(value: str) -> str:
+    """Return the name of a prompt file, or AUTO."""
+    names = sorted(path.stem for path in folder("prompts").glob("*.md") if path.stem != "README")
+    if value and value != AUTO and value not in names:
+        raise SettingsError(f"FREERECALL_PROMPT is {value!r}; it must be one of {', '.join([AUTO, *names])}")
+    return value or AUTO
 
 
 def _budget(value: str) -> float | None:

@@ -174,6 +174,7 @@ def test_the_page_takes_in_the_models_verdict(tmp_path: Path, new_page: NewPage)
         env = environment(
             tmp_path,
             FREERECALL_MODEL="openai/scripted",
+            FREERECALL_PROMPT="rubric-v1",
             FREERECALL_API_BASE=model.api_base,
             FREERECALL_API_KEY="k",
             FREERECALL_GRADER="llm",

@@ -19,6 +19,7 @@ from typing import TypeVar
 from freerecall import grading
 from freerecall.evaluation.rows import BadRow, Row, grade_dict, parse_lines, read_rows
 from freerecall.grades import Grade, GraderMode
+from freerecall.grading import AskPolicy
 from freerecall.llm import LLM
 
 CHUNK = 200
@@ -139,7 +140,13 @@ def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
         yield chunk
 
 
-def grade_rows(rows: Iterable[Row | BadRow], *, mode: GraderMode, llm: LLM | None) -> Iterator[Result]:
+def grade_rows(
+    rows: Iterable[Row | BadRow],
+    *,
+    mode: GraderMode,
+    llm: LLM | None,
+    policy: AskPolicy = grading.DEFAULT_POLICY,
+) -> Iterator[Result]:
     """Yield a result for each row, in order. `grade.provenance.latency_ms` is what each took."""
     if mode is GraderMode.EMBEDDED:
         for row in rows:
@@ -153,7 +160,7 @@ def grade_rows(rows: Iterable[Row | BadRow], *, mode: GraderMode, llm: LLM | Non
         async def start() -> None:
             """Fill up what is under way: an answer's deadline runs only from when it is asked about."""
             for row in islice(upcoming, at_once - len(waiting)):
-                waiting.append(asyncio.create_task(_grade_one(row, mode, llm)))
+                waiting.append(asyncio.create_task(_grade_one(row, mode, llm, policy)))
 
         async def first() -> Result:
             return await waiting.popleft()
@@ -164,10 +171,12 @@ def grade_rows(rows: Iterable[Row | BadRow], *, mode: GraderMode, llm: LLM | Non
             runner.run(start())
 
 
-async def _grade_one(row: Row | BadRow, mode: GraderMode, llm: LLM | None) -> Result:
+async def _grade_one(row: Row | BadRow, mode: GraderMode, llm: LLM | None, policy: AskPolicy) -> Result:
     if isinstance(row, BadRow):
         return row
-    return row, await grading.grade(row.card, row.answer, mode=mode, llm=llm, deadline_s=DEADLINE_S)
+    return row, await grading.grade(
+        row.card, row.answer, mode=mode, llm=llm, deadline_s=DEADLINE_S, policy=policy
+    )
 
 
 def _grade_embedded(row: Row) -> Grade:

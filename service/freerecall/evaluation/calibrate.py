@@ -3,7 +3,7 @@
 import hashlib
 import importlib.metadata
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,66 +12,168 @@ from numpy.typing import NDArray
 
 from freerecall.cards import Kind
 from freerecall.errors import InputError
-from freerecall.evaluation import fit, metrics
+from freerecall.evaluation import fit, judging, metrics
 from freerecall.evaluation.rows import BadRow, Row, read_rows
-from freerecall.evaluation.run import CORRECT_FROM
-from freerecall.grading import ad_hoc_card, calibration, combine, features
+from freerecall.evaluation.samples import CORRECT_FROM
+from freerecall.grading import ad_hoc_card, calibration, combine, embedded, features
+from freerecall.llm import LLM
 
 _LISTS = (Kind.LIST, Kind.ORDERED_LIST)
 ENOUGH = 50
 """Rated answers from which a layer's cuts are fitted; with fewer they stay what they are."""
 
 
-def calibrate(gold: Sequence[Path], version: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What `calibrate` `measured` on held-out cards, and whether it was `written` (else `why` not)."""
+
+    version: str
+    written: bool
+    why: str
+    measured: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """Gold rows in every form they are judged in, with what the matchers read and the held-out log-odds."""
+
+    rows: list[Row]
+    readings: list[embedded.Reading | None]
+    described: fit.Floats
+    pairs: fit.Floats
+    correct: fit.Ints
+    ratings: fit.Ints
+    cards: list[str]
+    held_out: fit.Floats
+    layer: NDArray[np.str_]
+
+    def evidence(self) -> fit.Floats:
+        blank = np.array(combine.NOTHING[:-1])
+        read = zip(self.readings, self.held_out, strict=True)
+        return np.array([r.evidence_inputs(odds) if r else blank for r, odds in read], np.float64)
+
+
+def calibrate(gold: Sequence[Path], version: str, *, llm: LLM | None = None, force: bool = False) -> Fitted:
     """Fit a calibration on the rows of `gold` (ratings, labels, or both) and write it as `version`.
 
-    Returns what was measured on held-out cards. Needs the `fit` extra. Raises InputError where the
-    rows are too few, OSError where a file cannot be read.
+    With `llm` (one that gives log-probabilities) the layers that read its judgement are fitted too;
+    else they stay what they are. A calibration that does not beat the one of that name on held-out
+    cards is not written, unless `force`d. Needs the `fit` extra. Raises InputError where the rows
+    are too few or the model gives no log-probabilities, OSError where a file cannot be read.
     """
-    given = [row for path in gold for row in read_rows(path, gold=True) if not isinstance(row, BadRow)]
-    rows = [form for row in (*given, *_anchors(given)) for form in _forms(row)]
-    if len(rows) < 2 * fit.FOLDS:
-        raise InputError(f"{len(rows)} usable rows are too few to fit a calibration")
-    examples = [_example(row) for row in rows]
-    readings = fit.readings_of(examples)
-    described, pairs = fit.arrays_of(readings)
-    correct = np.array([example.correct for example in examples], np.int_)
-    ratings = np.array([example.rating or 0 for example in examples], np.int_)
-    cards = [f"{row.card.question}\0{row.card.reference}" for row in rows]
-
-    held_out = fit.out_of_fold(described, pairs, correct, cards)
-    blank = np.zeros(len(combine.INPUTS))
-    inputs = np.array(
-        [r.inputs(odds) if r else blank for r, odds in zip(readings, held_out, strict=True)], np.float64
-    )
-    member = np.array([reading.layer if reading else "" for reading in readings])
-    before = calibration.load().meta["layers"]
-    layers, kept = {}, []
-    for name in calibration.LAYERS:
-        here = member == name
-        if (ratings[here] > 0).sum() >= ENOUGH or (name == "prose" and here.any()):
-            layers[name] = fit.fit_ordinal(inputs[here], ratings[here], correct[here], signs=combine.SIGNS)
-        else:
-            layers[name] = before[name]
-            kept.append(name)
+    data = _read(gold)
+    before = calibration.load().meta
+    rater_reads = fit.rater_inputs(data.described, data.evidence(), data.layer)
+    enough = (data.ratings > 0).sum() >= ENOUGH
+    if enough:
+        expected = fit.expected_out_of_fold(rater_reads, data.ratings, data.cards)
+    else:
+        rater = calibration.load().rater
+        expected = np.array([rater.value_of(row.astype(np.float32)) for row in rater_reads])
+    inputs = np.column_stack([data.evidence(), expected])
+    layers, kept = _fit_layers(data, inputs, before["layers"])
     measured = {
-        "labels": _measure(rows, correct, held_out),
-        "ratings": _measure_ratings(rows, inputs, member, layers),
+        "labels": _measure(data.rows, data.correct, data.held_out),
+        "ratings": _measure_ratings(data, inputs, layers),
     }
-    everything = fit.fit_judge(described, pairs, correct, cards)
-    sources = [{"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in gold]
+    judged, gate = before.get("judged", {}), before.get("gate", {})
+    if llm is not None:
+        judged, measured["judged"], gate = judging.fit_judged(
+            data.rows, data.layer, inputs, data.ratings, data.correct, data.cards, llm
+        )
+    why = _no_better(version, measured)
+    if why and not force:
+        return Fitted(version, False, why, measured)
     about = {
         "features": list(features.NAMES),
         "inputs": list(combine.INPUTS),
-        "sources": sources,
-        "rows": len(rows),
-        "rated": int((ratings > 0).sum()),
+        "sources": [
+            {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in gold
+        ],
+        "model": llm.model if llm else before.get("model", ""),
+        "rows": len(data.rows),
+        "rated": int((data.ratings > 0).sum()),
         "kept_layers": kept,
         "held_out_cards": measured,
         "scikit-learn": importlib.metadata.version("scikit-learn"),
     }
-    fit.save(version, everything, layers, about)
-    return measured
+    arrays = fit.arrays_of_judge(fit.fit_judge(data.described, data.pairs, data.correct, data.cards))
+    if enough:
+        rated = data.ratings > 0
+        arrays |= fit.arrays_of_rater(fit.fit_rater(rater_reads[rated], data.ratings[rated]))
+    else:
+        arrays |= calibration.load_arrays(prefix="rater_")
+    fit.save(version, arrays, layers, {"judged": judged, "gate": gate, **about})
+    return Fitted(version, True, "", measured)
+
+
+def _read(gold: Sequence[Path]) -> _Data:
+    given = [row for path in gold for row in read_rows(path, gold=True) if not isinstance(row, BadRow)]
+    rows = [form for row in (*given, *_anchors(given)) for form in _forms(row)]
+    cards = [f"{row.card.question}\0{row.card.reference}" for row in rows]
+    if len(rows) < 2 * fit.FOLDS or len(set(cards)) < fit.FOLDS:
+        raise InputError(
+            f"{len(rows)} usable rows on {len(set(cards))} cards are too few: give at least {2 * fit.FOLDS} "
+            f"rows on {fit.FOLDS} cards"
+        )
+    examples = [_example(row) for row in rows]
+    readings = fit.readings_of(examples)
+    described, pairs = fit.arrays_of(readings)
+    correct = np.array([example.correct for example in examples], np.int_)
+    return _Data(
+        rows=rows,
+        readings=readings,
+        described=described,
+        pairs=pairs,
+        correct=correct,
+        ratings=np.array([example.rating or 0 for example in examples], np.int_),
+        cards=cards,
+        held_out=fit.out_of_fold(described, pairs, correct, cards),
+        layer=np.array([reading.layer if reading else "" for reading in readings]),
+    )
+
+
+def _fit_layers(data: _Data, inputs: fit.Floats, before: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Fit each layer that has enough ratings; return the layers, and the names of those kept as they were."""
+    layers, kept = {}, []
+    for name in calibration.LAYERS:
+        here = data.layer == name
+        if (data.ratings[here] > 0).sum() >= ENOUGH or (name == "prose" and here.any()):
+            layers[name] = fit.fit_ordinal(
+                inputs[here], data.ratings[here], data.correct[here], signs=combine.SIGNS
+            )
+        else:
+            layers[name] = before[name]
+            kept.append(name)
+    return layers, kept
+
+
+def _no_better(version: str, measured: dict[str, Any]) -> str:
+    """Say why a calibration does not beat the one of that name; "" where it does, or there is none.
+
+    Both were measured on held-out cards of their own gold; at least as good over all, and the
+    better by any one measure, is what counts.
+    """
+    if not (calibration.FOLDER / f"{version}.json").exists():
+        return ""
+    before = calibration.load(version).meta["held_out_cards"]
+    then, now = _figures(before), _figures(measured)
+    shared = sorted(then.keys() & now.keys())
+    worse = [f"{name} {now[name]:.3f} after {then[name]:.3f}" for name in shared if now[name] < then[name]]
+    mean = float(np.mean([now[name] - then[name] for name in shared])) if shared else 0.0
+    if mean > 0:
+        return ""
+    return f"{version} is no better than what it would replace: " + (
+        ", ".join(worse) or "the figures are equal"
+    )
+
+
+def _figures(measured: dict[str, Any]) -> dict[str, float]:
+    out = {f"{name} macro-F1": one["macro_f1"]["value"] for name, one in measured["labels"].items()}
+    out |= {f"{name} QWK": one["qwk"]["value"] for name, one in measured["ratings"].items()}
+    return out | {
+        f"judged {name} QWK": one["qwk"]["value"] for name, one in measured.get("judged", {}).items()
+    }
 
 
 def _anchors(rows: Sequence[Row]) -> list[Row]:
@@ -127,7 +229,7 @@ def _measure(rows: Sequence[Row], correct: fit.Ints, odds: fit.Floats) -> dict[s
     for name in sorted({row.dataset for row in rows}):
         member = np.array([row.dataset == name for row in rows])
         estimates = metrics.bootstrap(
-            {"macro_f1": lambda one, other: metrics.f1_scores(one > 0, other > 0)[0]},
+            {"macro_f1": metrics.f1_statistics(2)["macro_f1"]},
             correct[member],
             (odds[member] > 0).astype(np.int_),
             [row.card.question for row in rows if row.dataset == name],
@@ -137,22 +239,12 @@ def _measure(rows: Sequence[Row], correct: fit.Ints, odds: fit.Floats) -> dict[s
     return out
 
 
-def _measure_ratings(
-    rows: Sequence[Row], inputs: fit.Floats, member: NDArray[np.str_], layers: dict[str, Any]
-) -> dict[str, Any]:
+def _measure_ratings(data: _Data, inputs: fit.Floats, layers: dict[str, Any]) -> dict[str, Any]:
     """Agreement with the rated answers: trees that did not see the card, cuts that did."""
     out: dict[str, Any] = {}
     for name in calibration.LAYERS:
-        layer = calibration.Ordinal(*(np.array(layers[name][key], np.float32) for key in ("weights", "cuts")))
-        rated = [i for i, row in enumerate(rows) if member[i] == name and row.gold is not None]
-        if rated:
-            given = [combine.from_cumulative(layer.at_least(inputs[i].astype(np.float32)))[1] for i in rated]
-            estimates = metrics.bootstrap(
-                metrics.RATING_STATISTICS,
-                np.array([rows[i].gold for i in rated]),
-                np.array(given),
-                [rows[i].card.question for i in rated],
-                draws=200,
-            )
-            out[name] = {"n": len(rated), **{key: asdict(value) for key, value in estimates.items()}}
+        rated = np.flatnonzero((data.layer == name) & (data.ratings > 0))
+        if rated.size:
+            given = fit.rate(layers[name], inputs[rated])
+            out[name] = fit.agreement(data.ratings[rated], given, [data.rows[i].card.question for i in rated])
     return out

@@ -6,14 +6,14 @@ answers rated 1–5, over the trees' out-of-fold log-odds and the key-point evid
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from freerecall.cards import Card
+from freerecall.evaluation import metrics
 from freerecall.grading import calibration, embedded, manipulation
 from freerecall.grading.features import NAMES
 from freerecall.grading.semantics import DIMENSIONS
@@ -162,8 +162,72 @@ def fit_ordinal(
     }
 
 
-def save_judge(judge: Judge, path: Path) -> None:
-    """Write the metric and the trees (scikit-learn's HistGradientBoostingClassifier) as plain arrays."""
+def rate(fitted: dict[str, list[float]], inputs: Floats) -> Ints:
+    """Return the ratings 1–5 that a fitted ordinal model gives to rows of inputs."""
+    logits = inputs @ np.array(fitted["weights"])
+    ratings: Ints = 1 + (logits[:, None] >= np.array(fitted["cuts"])[None, :]).sum(axis=1)
+    return ratings
+
+
+def agreement(gold: Ints, given: Ints, groups: Sequence[str]) -> dict[str, Any]:
+    """Return the rating statistics with intervals over cards, JSON-ready."""
+    estimates = metrics.bootstrap(metrics.RATING_STATISTICS, gold, given, groups, draws=200)
+    return {"n": len(gold), **{name: asdict(value) for name, value in estimates.items()}}
+
+
+def rater_inputs(features: Floats, evidence: Floats, layer: NDArray[np.str_]) -> Floats:
+    """Return what the second forest reads, as Calibration.expected does for one answer."""
+    return np.column_stack([features, evidence, layer[:, None] == np.array(calibration.LAYERS)[None, :]])
+
+
+def fit_rater(read: Floats, ratings: Ints) -> Any:
+    """Fit the second forest (extremely randomised trees, Geurts et al. 2006) on rated answers."""
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    return ExtraTreesRegressor(200, min_samples_leaf=4, max_features=0.4, random_state=0).fit(read, ratings)
+
+
+def expected_out_of_fold(read: Floats, ratings: Ints, groups: Sequence[str]) -> Floats:
+    """Return the expected rating of every row, by a forest that saw no rating of its card."""
+    from sklearn.model_selection import GroupKFold
+
+    rated = np.flatnonzero(ratings > 0)
+    out: Floats = fit_rater(read[rated], ratings[rated]).predict(read)
+    cards = np.asarray(groups)[rated]
+    for train, test in GroupKFold(2 * FOLDS).split(rated, groups=cards):
+        forest = fit_rater(read[rated[train]], ratings[rated[train]])
+        out[rated[test]] = forest.predict(read[rated[test]])
+    return out
+
+
+def arrays_of_rater(forest: Any) -> dict[str, NDArray[Any]]:
+    """Return the second forest as the arrays of calibration.Forest, names prefixed "rater_"."""
+    trees = [one.tree_ for one in forest.estimators_]
+    sizes = [tree.node_count for tree in trees]
+    roots = np.concatenate(([0], np.cumsum(sizes)[:-1]))
+    start = np.repeat(roots, sizes)
+    left, right = (
+        np.concatenate([getattr(tree, side) for tree in trees])
+        for side in ("children_left", "children_right")
+    )
+    leaf, here = left < 0, np.arange(len(left))
+    children = np.column_stack([np.where(leaf, here, start + right), np.where(leaf, here, start + left)])
+    value = np.concatenate([tree.value[:, 0, 0] for tree in trees]) / len(trees)
+    return {
+        "rater_roots": roots.astype(np.int32),
+        "rater_feature": np.where(leaf, 0, np.concatenate([t.feature for t in trees])).astype(np.uint8),
+        "rater_threshold": np.where(leaf, 0.0, np.concatenate([t.threshold for t in trees])).astype(
+            np.float32
+        ),
+        "rater_children": children.astype(np.int32),
+        "rater_value": value.astype(np.float32),
+        "rater_baseline": np.array(0.0, np.float32),
+        "rater_depth": np.array(max(tree.max_depth for tree in trees), np.int16),
+    }
+
+
+def arrays_of_judge(judge: Judge) -> dict[str, NDArray[Any]]:
+    """Return the metric and the trees (scikit-learn's HistGradientBoostingClassifier) as plain arrays."""
     trees = [predictors[0].nodes for predictors in judge.trees._predictors]
     sizes = [len(nodes) for nodes in trees]
     roots = np.concatenate(([0], np.cumsum(sizes)[:-1]))
@@ -174,23 +238,22 @@ def save_judge(judge: Judge, path: Path) -> None:
     children = np.column_stack(
         [np.where(leaf, here, start + nodes["right"]), np.where(leaf, here, start + nodes["left"])]
     )
-    np.savez_compressed(
-        path,
-        metric=judge.metric.astype(np.float32),
-        roots=roots.astype(np.int32),
-        feature=np.where(leaf, 0, nodes["feature_idx"]).astype(np.uint8),
-        threshold=np.where(leaf, 0.0, nodes["num_threshold"]).astype(np.float32),
-        children=children.astype(np.int32),
-        value=nodes["value"].astype(np.float16),
-        baseline=np.float32(np.ravel(judge.trees._baseline_prediction)[0]),
-        depth=np.int16(max(int(nodes["depth"].max()) for nodes in trees)),
-    )
+    return {
+        "metric": judge.metric.astype(np.float32),
+        "roots": roots.astype(np.int32),
+        "feature": np.where(leaf, 0, nodes["feature_idx"]).astype(np.uint8),
+        "threshold": np.where(leaf, 0.0, nodes["num_threshold"]).astype(np.float32),
+        "children": children.astype(np.int32),
+        "value": nodes["value"].astype(np.float16),
+        "baseline": np.array(np.ravel(judge.trees._baseline_prediction)[0], np.float32),
+        "depth": np.array(max(int(nodes["depth"].max()) for nodes in trees), np.int16),
+    }
 
 
-def save(version: str, judge: Judge, layers: dict[str, Any], meta: dict[str, Any]) -> None:
+def save(version: str, arrays: dict[str, NDArray[Any]], layers: dict[str, Any], meta: dict[str, Any]) -> None:
     """Write a calibration under its version name."""
     folder = calibration.FOLDER
     folder.mkdir(exist_ok=True)
-    save_judge(judge, folder / f"{version}.npz")
+    np.savez_compressed(folder / f"{version}.npz", **arrays)  # type: ignore[arg-type]
     text = json.dumps({"version": version, "layers": layers, **meta}, indent=1)
     (folder / f"{version}.json").write_text(text + "\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 """Answer + card → grade. A function of the card, the answer and the grader's version: no clock, no store."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from freerecall.cards import Card, KeyPoint, Kind
 from freerecall.derive import kind_of
@@ -12,10 +12,41 @@ from freerecall.grading.embedded import grade_embedded
 from freerecall.grading.rules import is_dont_know
 from freerecall.llm import LLM
 
-__all__ = ["CALIBRATION", "ad_hoc_card", "grade", "grade_embedded", "is_dont_know", "wants_llm", "warm"]
+__all__ = [
+    "CALIBRATION",
+    "DEFAULT_POLICY",
+    "AskPolicy",
+    "ad_hoc_card",
+    "grade",
+    "grade_embedded",
+    "is_dont_know",
+    "policy_of",
+    "wants_llm",
+    "warm",
+]
 
-GATE_CONFIDENCE = 0.75
-"""Hybrid: an embedded grade at least this sure stands without asking the model."""
+
+@dataclass(frozen=True, slots=True)
+class AskPolicy:
+    """How a language model is used: with which prompt, and when.
+
+    `gate` is the confidence, 0–1, from which an embedded grade stands in hybrid mode without
+    asking (None: the calibration's); above 1 the model is always asked. `prompt` goes before the
+    model's own (see fuse).
+    """
+
+    prompt: str = ""
+    gate: float | None = None
+
+
+DEFAULT_POLICY = AskPolicy()
+
+
+def policy_of(prompt: str | None = None, gate: float | None = None) -> AskPolicy:
+    """Return the default policy but for what is given."""
+    return AskPolicy(
+        DEFAULT_POLICY.prompt if prompt is None else prompt, DEFAULT_POLICY.gate if gate is None else gate
+    )
 
 
 def warm() -> None:
@@ -25,15 +56,22 @@ def warm() -> None:
     semantics.word_vector("warm")
 
 
-def wants_llm(grade: Grade, mode: GraderMode) -> bool:
+def wants_llm(grade: Grade, mode: GraderMode, policy: AskPolicy = DEFAULT_POLICY) -> bool:
     """Say whether the language model should be asked, given the embedded grade."""
     if mode is GraderMode.EMBEDDED or grade.decided_by is DecidedBy.RULE:
         return False
-    return mode is GraderMode.LLM or grade.confidence < GATE_CONFIDENCE
+    gate = calibration.load().gate if policy.gate is None else policy.gate
+    return mode is GraderMode.LLM or grade.confidence < gate
 
 
 async def grade(
-    card: Card, answer: str, *, mode: GraderMode, llm: LLM | None, deadline_s: float = 20.0
+    card: Card,
+    answer: str,
+    *,
+    mode: GraderMode,
+    llm: LLM | None,
+    deadline_s: float = 20.0,
+    policy: AskPolicy = DEFAULT_POLICY,
 ) -> Grade:
     """Grade with the grader that `mode` names.
 
@@ -41,14 +79,22 @@ async def grade(
     provisional, with the reason in `provenance.error`.
     """
     embedded = grade_embedded(card, answer)
-    if not wants_llm(embedded, mode):
+    if not wants_llm(embedded, mode, policy):
         return embedded
     if llm is None:
         return provisional(embedded, "no language model is configured (FREERECALL_MODEL)")
     from freerecall.grading import fuse
 
     try:
-        return await fuse.grade_with_llm(card, answer, embedded, mode=mode, llm=llm, deadline_s=deadline_s)
+        return await fuse.grade_with_llm(
+            card,
+            answer,
+            embedded,
+            mode=mode,
+            llm=llm,
+            deadline_s=deadline_s,
+            prompt=policy.prompt or llm.prompt,
+        )
     except LLMError as error:
         return provisional(embedded, str(error))
 

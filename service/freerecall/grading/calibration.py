@@ -2,11 +2,12 @@
 
 A learned metric says how alike the vectors of answer and reference are. A boosted forest reads
 that and the features of an answer, and gives the log-odds that people would call it correct. A
-proportional-odds model (McCullagh 1980) then reads those log-odds beside the key-point evidence
-and gives the probability of each rating. `evaluation/fit.py` makes the files.
+second forest expects a rating. A proportional-odds model (McCullagh 1980) then reads both beside
+the key-point evidence and gives the probability of each rating. `evaluation/fit.py` makes the files.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,12 +21,14 @@ Floats = NDArray[np.float32]
 CURRENT = "embedded-1"
 LAYERS = ("prose", "points", "bare")
 """One statement; key points with accepted wordings; key points with only their own."""
+_ONE_OF = {name: np.eye(len(LAYERS), dtype=np.float32)[i] for i, name in enumerate(LAYERS)}
+_GATE = 0.75
 FOLDER = Path(__file__).parent / "calibrations"
 
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """Boosted trees as flat arrays over all nodes. `roots` [trees] says where each begins.
+    """Trees as flat arrays over all nodes. `roots` [trees] says where each begins.
 
     `children` [nodes, 2]: where to go when the feature is above the threshold (0) or not (1);
     a leaf leads to itself and holds its `value`.
@@ -39,8 +42,8 @@ class Forest:
     baseline: float
     depth: int
 
-    def log_odds(self, features: Floats) -> float:
-        """Return the summed log-odds for one row of features."""
+    def value_of(self, features: Floats) -> float:
+        """Return the sum over the trees for one row of features."""
         node = self.roots
         for _ in range(self.depth):
             seen = features.take(self.feature.take(node, mode="clip"), mode="clip")
@@ -63,17 +66,28 @@ class Ordinal:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Everything that was learned, under one version name; `layers` by what is judged (LAYERS)."""
+    """Everything that was learned, under one version name; `layers` by what is judged (LAYERS).
+
+    `judged`, by grader ("hybrid", "llm") and layer, also read a language model's judgement; `gate`
+    is the confidence from which an embedded grade stands without it.
+    """
 
     version: str
     metric: Floats
     forest: Forest
+    rater: Forest
     layers: dict[str, Ordinal]
+    judged: dict[tuple[str, str], Ordinal]
+    gate: float
     meta: dict[str, Any]
 
     def log_odds(self, features: Floats, pair: Floats) -> float:
         """Return the log-odds of "correct" from an answer's features and its pair of vectors."""
-        return self.forest.log_odds(np.append(features, self.metric @ pair))
+        return self.forest.value_of(np.append(features, self.metric @ pair))
+
+    def expected(self, features: Floats, evidence: Floats, layer: str) -> float:
+        """Return the rating, 1–5, that the second forest expects; `evidence` are combine.EVIDENCE."""
+        return self.rater.value_of(np.concatenate([features, evidence, _ONE_OF[layer]]))
 
 
 @lru_cache(maxsize=4)
@@ -81,20 +95,37 @@ def load(version: str = CURRENT) -> Calibration:
     """Read a calibration by name. Raises FileNotFoundError where there is none of that name."""
     meta = json.loads((FOLDER / f"{version}.json").read_text(encoding="utf-8"))
     with np.load(FOLDER / f"{version}.npz", allow_pickle=False) as arrays:
-        forest = Forest(
-            roots=arrays["roots"].astype(np.intp),
-            feature=arrays["feature"].astype(np.intp),
-            threshold=arrays["threshold"].astype(np.float32),
-            children=arrays["children"].astype(np.intp).ravel(),
-            value=arrays["value"].astype(np.float32),
-            baseline=float(arrays["baseline"]),
-            depth=int(arrays["depth"]),
-        )
+        forest, rater = _forest(arrays, ""), _forest(arrays, "rater_")
         metric = arrays["metric"].astype(np.float32)
+    layers = {name: ordinal(meta["layers"][name]) for name in LAYERS}
+    judged = {
+        (grader, name): ordinal(fitted)
+        for grader, by_layer in meta["judged"].items()
+        for name, fitted in by_layer.items()
+    }
     return Calibration(
-        version, metric, forest, {name: _ordinal(meta["layers"][name]) for name in LAYERS}, meta
+        version, metric, forest, rater, layers, judged, meta.get("gate", {}).get("confidence", _GATE), meta
     )
 
 
-def _ordinal(fitted: dict[str, Any]) -> Ordinal:
+def load_arrays(version: str = CURRENT, *, prefix: str = "") -> dict[str, NDArray[Any]]:
+    """Return a calibration's arrays whose names begin with `prefix`."""
+    with np.load(FOLDER / f"{version}.npz", allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files if name.startswith(prefix)}
+
+
+def _forest(arrays: Mapping[str, Any], prefix: str) -> Forest:
+    return Forest(
+        roots=arrays[prefix + "roots"].astype(np.intp),
+        feature=arrays[prefix + "feature"].astype(np.intp),
+        threshold=arrays[prefix + "threshold"].astype(np.float32),
+        children=arrays[prefix + "children"].astype(np.intp).ravel(),
+        value=arrays[prefix + "value"].astype(np.float32),
+        baseline=float(arrays[prefix + "baseline"]),
+        depth=int(arrays[prefix + "depth"]),
+    )
+
+
+def ordinal(fitted: dict[str, Any]) -> Ordinal:
+    """Return a layer from its fitted weights and cuts."""
     return Ordinal(np.array(fitted["weights"], np.float32), np.array(fitted["cuts"], np.float32))

@@ -11,10 +11,14 @@ from freerecall.grading.prepared import Prepared
 
 Floats = NDArray[np.float32]
 
-INPUTS = ("log_odds", "coverage", "lowest", "contradicted", "extra", "disorder")
+EVIDENCE = ("log_odds", "coverage", "lowest", "contradicted", "extra", "disorder")
+INPUTS = (*EVIDENCE, "expected")
 """What the ordinal model reads, in this order."""
-SIGNS = (1, 1, 1, -1, -1, -1)
+SIGNS = (1, 1, 1, -1, -1, -1, 1)
 """Which way each may move a rating: no fit may reward a contradiction."""
+
+NOTHING = (-3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+"""The INPUTS of an answer without a word that could be matched."""
 
 _TRACE = 0.4
 """What is left of the coverage of a key point that counts as missing."""
@@ -33,10 +37,10 @@ def coverage_of(evidence: tuple[Evidence, ...]) -> float:
     return found / total if total else 0.0
 
 
-def ordinal_inputs(
+def evidence_inputs(
     prepared: Prepared, match: Match, evidence: tuple[Evidence, ...], places: list[int], log_odds: float
 ) -> Floats:
-    """Return the INPUTS for one answer. `places` are the key points' places in the answer (-1: missing)."""
+    """Return what EVIDENCE names. `places` are the key points' places in the answer (-1: missing)."""
     total = sum(item.weight for item in evidence) or 1.0
     contradicted = sum(item.weight for item in evidence if item.verdict is Verdict.CONTRADICTED) / total
     ordered = prepared.card.kind is Kind.ORDERED_LIST

@@ -28,6 +28,7 @@ _GAP_PARTIAL, _GAP_COVERED = 0.4, 0.75
 _CLOZE_CONFIDENCE = 0.9
 _NO_TRACE = 0.1
 """With less than this of every key point there is no fragment to speak of."""
+_UNLIKE = 0.45
 _GUESSES = 3
 """Words that fit neither the gap nor the question, from which a cloze answer is guesswork."""
 
@@ -52,14 +53,43 @@ class Reading:
             return "prose"
         return "points" if any(point.accept for point in card.points) else "bare"
 
-    def inputs(self, log_odds: float) -> Floats:
-        return combine.ordinal_inputs(self.prepared, self.match, self.evidence, self.places, log_odds)
+    def evidence_inputs(self, log_odds: float) -> Floats:
+        return combine.evidence_inputs(self.prepared, self.match, self.evidence, self.places, log_odds)
+
+    def inputs(self, model: calibration.Calibration) -> Floats:
+        """Return combine.INPUTS by the calibrated `model`."""
+        read = self.evidence_inputs(model.log_odds(self.features, self.pair))
+        return np.append(read, np.float32(model.expected(self.features, read, self.layer)))
 
 
 def grade_embedded(card: Card, answer: str) -> Grade:
     """Grade `answer` against `card`: a pure function of both and of the calibration's version."""
-    model = calibration.load()
     said = manipulation.without(answer)
+    grade = _grade_text(card, said)
+    if grade.rating > 1 and manipulation.is_suspect(answer):
+        only = _grade_text(card, _related(card, said))
+        return min(grade, only, key=lambda one: (one.rating, one.score))
+    return grade
+
+
+def _related(card: Card, answer: str) -> str:
+    """Return `answer` with every word blanked that is like none of the card's.
+
+    Beside a passage that speaks to the grader, stray words are more of the same: what is left of
+    the answer has to earn its rating alone.
+    """
+    reading = read(card, answer)
+    if reading is None:
+        return ""
+    kept = answer
+    for token, likeness in zip(reading.match.content, reading.match.both.max(axis=1), strict=True):
+        if likeness < _UNLIKE:
+            kept = kept[: token.start] + " " * (token.end - token.start) + kept[token.end :]
+    return kept
+
+
+def _grade_text(card: Card, said: str) -> Grade:
+    model = calibration.load()
     if not said.strip() or rules.is_dont_know(said):
         return _nothing(card, model.version)
     reading = read(card, said)
@@ -69,8 +99,7 @@ def grade_embedded(card: Card, answer: str) -> Grade:
         return _nothing(card, model.version)
     if card.kind is Kind.CLOZE:
         return _cloze(reading, model)
-    log_odds = model.log_odds(reading.features, reading.pair)
-    score, rating, confidence = combine.rate(model, reading.inputs(log_odds), reading.layer)
+    score, rating, confidence = combine.rate(model, reading.inputs(model), reading.layer)
     if reading.layer == "prose" and reading.denies and rating > _MOST_IF_DENIED:
         score, rating, confidence = min(score, _SCORES[_MOST_IF_DENIED]), _MOST_IF_DENIED, 0.5
     if rating == 2 and max(item.coverage for item in reading.evidence) < _NO_TRACE:

@@ -1,40 +1,134 @@
-"""Embedded evidence and the language model's verdicts, made into one grade."""
+"""Embedded evidence and what a language model says, made into one grade."""
 
 from dataclasses import replace
 
-from freerecall.cards import Card
+import numpy as np
+
+from freerecall.cards import Card, Kind
 from freerecall.grades import DecidedBy, Evidence, FoundBy, Grade, GraderMode, Provenance, Verdict
-from freerecall.grading import feedback, manipulation
+from freerecall.grading import calibration, combine, feedback, manipulation, rubric
+from freerecall.grading.embedded import Reading, read
+from freerecall.grading.judge import DEFAULT_PROMPT as JUDGE_PROMPT
+from freerecall.grading.judge import Judgement, judge
 from freerecall.grading.rubric import RubricResult, grade_rubric
 from freerecall.llm import LLM
+from freerecall.settings import AUTO
 
 LLM_CUTS = (0.15, 0.40, 0.70, 0.90)
 """Share of the key points (by weight) from which the model's verdicts make a 2, 3, 4, 5."""
 LLM_SHARE = 0.35
-"""The model's say in a hybrid score."""
+"""The model's say in a hybrid score, where it gave verdicts."""
+_UNFIT_TO_JUDGE = (Kind.CLOZE,)
 
 
 async def grade_with_llm(
-    card: Card, answer: str, embedded: Grade, *, mode: GraderMode, llm: LLM, deadline_s: float
+    card: Card,
+    answer: str,
+    embedded: Grade,
+    *,
+    mode: GraderMode,
+    llm: LLM,
+    deadline_s: float,
+    prompt: str = AUTO,
 ) -> Grade:
-    """Ask the model for verdicts and make a grade of them. Raises LLMError where there is no usable reply."""
-    rubric = await grade_rubric(card, manipulation.without(answer), llm, deadline_s=deadline_s)
-    llm_grade = from_rubric(embedded, rubric)
+    """Ask the model and make a grade of it. Raises LLMError where there is no usable reply.
+
+    `prompt` names a file of `prompts/`: a judge's (one token and its log-probabilities) or a
+    rubric's (a verdict and a quote for each key point). AUTO asks a model of one's own (one with
+    an `api_base`) for the token, and every other, or one without log-probabilities, for verdicts.
+    """
+    said = manipulation.without(answer)
+    own = bool(llm.api_base) and llm.offers_logprobs and card.kind not in _UNFIT_TO_JUDGE
+    if own if prompt == AUTO else prompt.startswith("judge"):
+        name = JUDGE_PROMPT if prompt == AUTO else prompt
+        judged = await judge(card, said, llm, deadline_s=deadline_s, prompt=name)
+        if judged is not None:
+            return _from_judgement(card, said, embedded, judged, mode)
+    name = prompt if prompt.startswith("rubric") else rubric.DEFAULT_PROMPT
+    verdicts = await grade_rubric(card, said, llm, deadline_s=deadline_s, prompt=name)
+    llm_grade = from_rubric(embedded, verdicts)
     return llm_grade if mode is GraderMode.LLM else fuse(embedded, llm_grade)
 
 
-def from_rubric(embedded: Grade, rubric: RubricResult) -> Grade:
-    """The grade by the model's verdicts alone."""
-    rating = 1 + sum(rubric.score >= cut for cut in LLM_CUTS)
-    margin = min((abs(rubric.score - cut) for cut in LLM_CUTS), default=0.0)
+def _from_judgement(card: Card, answer: str, embedded: Grade, judged: Judgement, mode: GraderMode) -> Grade:
+    """The grade that the calibrated layer of this kind of card makes of the judgement."""
+    if mode is GraderMode.HYBRID and card.kind is Kind.TRUE_FALSE:
+        return _with_reason(embedded, judged)
+    model = calibration.load()
+    reading = read(card, answer)
+    layer = model.judged[mode.value, reading.layer if reading else "prose"]
+    at_least = layer.at_least(judge_inputs(reading, judged.log_odds, mode, model))
+    score, rating, confidence = combine.from_cumulative(at_least)
+    found = tuple(_agree(item, rating, answer) for item in embedded.evidence)
     return Grade(
-        score=round(rubric.score, 4),
+        score=score,
+        rating=rating,
+        confidence=confidence,
+        evidence=found,
+        feedback=feedback.sentence(found, rating),
+        decided_by=DecidedBy.LLM if mode is GraderMode.LLM else DecidedBy.HYBRID,
+        provenance=_together(embedded.provenance, judged.provenance),
+    )
+
+
+def _with_reason(embedded: Grade, judged: Judgement) -> Grade:
+    """True or false: the verdict is read by rule; the model may find the reason that the matchers missed."""
+    about = _together(embedded.provenance, judged.provenance)
+    right = embedded.evidence[0].verdict is Verdict.COVERED
+    if not right or judged.log_odds <= 0 or embedded.rating == 5:
+        return replace(embedded, decided_by=DecidedBy.HYBRID, provenance=about)
+    found = tuple(_agree(item, 5, embedded.evidence[0].quote) for item in embedded.evidence)
+    return Grade(
+        score=1.0,
+        rating=5,
+        confidence=0.6,
+        evidence=found,
+        feedback=feedback.sentence(found, 5),
+        decided_by=DecidedBy.HYBRID,
+        provenance=about,
+    )
+
+
+def judge_inputs(
+    reading: Reading | None, log_odds: float, mode: GraderMode, model: calibration.Calibration
+) -> combine.Floats:
+    """Return what a judged layer reads: the judgement alone, or after the embedded grader's own inputs."""
+    if mode is GraderMode.LLM:
+        return np.array([log_odds], np.float32)
+    if reading is None:
+        return np.array([*combine.NOTHING, log_odds], np.float32)
+    return np.append(reading.inputs(model), np.float32(log_odds))
+
+
+def _agree(item: Evidence, rating: int, answer: str) -> Evidence:
+    """Bring a key point's verdict in line with the rating that the whole answer got."""
+    if item.verdict is Verdict.CONTRADICTED and rating <= 3:
+        return item
+    if rating == 5 and item.verdict is not Verdict.COVERED:
+        return replace(
+            item, verdict=Verdict.COVERED, quote=item.quote or answer.strip(), found_by=FoundBy.LLM
+        )
+    if rating == 4 and item.verdict in (Verdict.MISSING, Verdict.CONTRADICTED):
+        return replace(
+            item, verdict=Verdict.PARTIAL, quote=item.quote or answer.strip(), found_by=FoundBy.LLM
+        )
+    if rating == 1 and item.verdict in (Verdict.COVERED, Verdict.PARTIAL):
+        return replace(item, verdict=Verdict.MISSING, quote="", found_by=None)
+    return item
+
+
+def from_rubric(embedded: Grade, verdicts: RubricResult) -> Grade:
+    """The grade by the model's verdicts alone."""
+    rating = 1 + sum(verdicts.score >= cut for cut in LLM_CUTS)
+    margin = min((abs(verdicts.score - cut) for cut in LLM_CUTS), default=0.0)
+    return Grade(
+        score=round(verdicts.score, 4),
         rating=rating,
         confidence=round(min(0.5 + 2 * margin, 0.95), 4),
-        evidence=rubric.evidence,
-        feedback=rubric.feedback or feedback.sentence(rubric.evidence, rating),
+        evidence=verdicts.evidence,
+        feedback=verdicts.feedback or feedback.sentence(verdicts.evidence, rating),
         decided_by=DecidedBy.LLM,
-        provenance=replace(rubric.provenance, calibration=embedded.provenance.calibration),
+        provenance=replace(verdicts.provenance, calibration=embedded.provenance.calibration),
     )
 
 

@@ -20,7 +20,9 @@ _ABOUT_GRADING = re.compile(
         \b(?:a\ )?(?:5|five|100|10)\b(?:\ ?(?:/|out\ of|points?|stars?|%))?\W*$
     | \b(?:learner|student|candidate)(?:'s\ (?:answer|response))?\ (?:has\ |have\ |had\ |clearly\ |fully\ )*
         (?:answered|covered|covers|knows|deserves|gets|passed|is\ (?:right|correct)|mentioned|demonstrated)\b
-    | \b(?:my|this|the|that)\ (?:answer|response|submission)\ (?:is|was|covers|deserves|should|must)\b
+    | \b(?:my|this|the|that)\ (?:answer|response|submission)\ (?:covers|deserves|should|must
+        |(?:is|was)\ (?:\w+\ )?
+        (?:right|correct|complete|perfect|enough|fully|excellent|checked|accepted|graded|exactly))\b
     | \b(?:all|every|each|any)\b.{0,15}\bpoints?\b.{0,30}\b(?:cover(?:ed|s)?|present|correct|met|satisfied)\b
     | \b(?:dear|hey|hello|attention|note\ to|message\ (?:to|for))\b.{0,10}
         \b(?:grader|examiner|evaluator|assistant|ai|model|llm|teacher|chatgpt|gpt)\b
@@ -40,11 +42,39 @@ _ABOUT_GRADING = re.compile(
     | <\|?/?\s*(?:system|user|assistant|im_start|im_end|inst|answer|learner|end)
     | \[/?(?:inst|sys|system|answer|end)\b
     | (?:-{3,}|={3,}|\#{2,}|"{3}|`{3})\s*(?:end|begin|new|start|json|system|answer|instructions?)\b
+    | \b(?:mark|count|treat|accept)\b.{0,30}\bas\b.{0,20}
+        \b(?:correct|right|complete|covered|true|passed|fully)\b
+    | \b(?:say|reply|respond|answer|output|return|write|word|parrot)\b.{0,40}
+        \b(?:yes|covered|it\ means|that\ it\ means)\b
+    | \b(?:copy|replace|insert|repeat|swap|assume|read\ the|use\ the)\b.{0,60}
+        \b(?:reference|key|quote|key\ points?|missing\ points?|correct\ answer|my\ answer|my\ words)\b
+    | \b(?:pay|bribe|report|sue)\ you\b
+    | \bdoes\ (?:it|this|that)\ mean\b.{0,10}\bsame\b
+    | \bas\ the\ (?:author|teacher|owner|examiner|professor)\b
+    | \bwhat\ i\ (?:typed|wrote|said)\ (?:is|was)\b
+    | \bcounts?\ as\b.{0,20}\b(?:right|correct|complete|full)
+    | (?:\\n|\b)(?:human|assistant|user)\s*:
+    | \b(?:do\ not|don['’]?t|never)\ (?:compare|grade|judge|check|evaluate)\b
+    | \b(?:decode|decrypt|base64|rot13)\b
+    | \b(?:drop|update|delete|insert\ into)\ (?:table\s)?\w+.{0,20}(?:;|\bset\b)
+    | \breturn\ +\d
+    | \b(?:grading|comparison|check)\ (?:is\ )?(?:disabled|off|skipped|over)\b
+    | (?:^|\s)(?:yes\W+){2,}yes
+    | <!-- | \[?CDATA\[ | <!\[ | \]\]> | </?(?:rating|score|grade|result|verdict|answer|instruction)s?\b
+    | [★✅⭐]{2,} | \#(?:perfect|full\w*|allcorrect|\w*marks)
+    | ^\W*\|.*\|\W*$
     | \b(?:ignoriere?n?|vergiss|ignorez|oubliez?|ignora|olvida|ignore[zr]?|negeer)\b.{0,60}
         \b(?:anweisung\w*|bewertung\w*|regeln|instructions?|consignes?|r[eè]gles|bar[eè]me
         |instrucciones|reglas|r[uú]brica|istruzioni|regole|instru[cç][oõ]es|instructies)\b
     | \b(?:gib|gebe|vergib|bewerte|donne[zr]?|attribue[zr]?|mettez|dame|otorga|califica|dai|d[eê])\b.{0,50}
-        \b(?:5|f[üu]nf|cinq|cinco|cinque|punktzahl|maximale|m[aá]xima|bestnote|note|nota|punkte|puntos)\b
+        \b(?:5|f[üu]nf|cinq|cinco|cinque|punktzahl|maximale|m[aá]xima|massimo|bestnote|note|nota|punkte
+        |puntos)\b
+    | \b(?:volle|beste|maximale|h[öo]chste)\w*\ (?:punkt|note|bewertung)\w*
+    | \bbewerte\w*\b | \bcalifi\w+\b.{0,30}\bnota\b | \bmeilleure\ note\b | \bnota\ m[aá]xima\b
+    | \b(?:r[eé]ponds?|di|sag|antworte?|dites?)\b.{0,15}\b(?:oui|s[ií]|ja|yes)\b
+    | \b(?:tam\ puan|ocen[eęa]\b|leerling|cijfer|voti\b|massimo\ dei)
+    | (?:балл|оценк|игнорир|правильн)\w* | 满分|忽略|评分|满点|満点|点をください|正确
+    | (?:الدرجة|العلامة|تجاهل) | (?:अंक|नंबर)
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -57,10 +87,70 @@ _HINT_WORDS = frozenset(
     submission dear hey hello attention note message you act pretend imagine instruction instructions prompt
     prompts jailbreak developer debug admin sudo respond reply print write say verdict verdicts system
     assistant grader ignoriere ignorieren vergiss ignorez oubliez oublie ignora olvida ignorer negeer gib gebe
+    call pass word parrot copy replace insert repeat swap read use assume pay bribe report sue decode decrypt
+    drop update delete grading comparison yes correct right reference model official sample expected points
+    means other back nothing know knew studied learned mentioned covers contains textbook book attached see
+    my nice kind generous proud please pls plz sorry perfect disabled covered volle beste maximale höchste
+    réponds reponds di sag antworte dites tam ocenę ocena leerling cijfer voti massimo nota note
     vergib bewerte donne donnez donner attribue attribuez mettez dame otorga califica dai dê de""".split()
 )
-_HINT_MARKS = re.compile(r"[\"'<\[{}/:]|-{3}|={3}|#{2}|`{3}|out of")
+_HINT_MARKS = re.compile(
+    r"[\"'<\[{}/:|★✅⭐#%=\u0400-\u04ff\u0600-\u06ff\u0900-\u097f\u3040-\u9fff]|-{3}|`{3}|out of"
+)
 _PLAIN_WORD = re.compile(r"[^\W\d_]+")
+
+
+_CLAIM = re.compile(
+    r"""
+    \b(?:(?:same\ )?as\ (?:stated|given|written|said)?\ ?(?:in\ )?|see\ |exactly\ )?(?:the\ |this\ |a\ |my\ )?
+        (?:whole\ |complete\ |exact\ |full\ )?(?:correct|right|reference|model|official|sample|expected)
+        \ (?:answer|solution|response|key)\b
+    | \b(?:whole|complete|see\ the|the)\ reference(?:\ says)?\b
+    | \b(?:all|every|each|the\ (?:other|remaining|missing))\ (?:the\ )?(?:key\ )?points?(?:\ (?:is|are))?\b
+    | \b(?:it\ )?means\ the\ same\b | \bin\ other\ words\b | \bback\ of\ the\ card\b
+    | \bnothing\ (?:important\ |else\ )?(?:is\ )?(?:missing|wrong)(?:\ here)?\b
+    | \b(?:yes,?\ )?(?:this|it|that)\ is\ (?:all\ |fully\ |totally\ )?(?:right|correct|complete)\b
+    | \bi\ (?:really\ |already\ |also\ )?(?:know|knew|mentioned|said|typed|wrote)
+        \ (?:it\ all|everything|all\ the|the\ (?:others|rest)|this\ perfectly)\b[^,;.]*
+    | \bi\ (?:studied|deserve|worked)\b[^,;.]*
+    | \b(?:which|as)\ you\ can\ see\b | \b(?:covers?|contains?)\ (?:the\ (?:whole|entire)\b|everything\b)
+    | \b(?:the\ )?(?:text)?book\ says\b | \bsee\ (?:the\ )?(?:attached|above|below|file)\b
+    | \bmy\ (?:keyboard|dog|mother|grandmother|scholarship|words|teacher|professor)\b
+    | \b(?:be|so|very)\ (?:nice|kind|generous|proud)\b | \b(?:please|pls|plz|sorry)\b[^,;.]*
+    | \b(?:correct|right|true|perfect|100)\s*[=%]
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What an answer says of itself: these words alone are no evidence, what stands beside them may be."""
+
+_DISGUISED = re.compile(
+    r"""
+    [\u202a-\u202e\u2066-\u2069][^\u202c\u2069\n]*[\u202c\u2069]?
+    | [\U000e0000-\U000e007f]+
+    | [\uff01-\uff5e][\uff01-\uff5e\s，、]+
+    | [\U0001d400-\U0001d7ff][\U0001d400-\U0001d7ff\s]+
+    | [\u2460-\u24ff][\u2460-\u24ff\s]+
+    | \w*[ʇɹɐɯɟǝʌƃʞɥ]\w*
+    | \b(?:[^\W\d_][\ \-._]{1,3}){4,60}[^\W_](?:\W*\d)?(?![^\W_])
+    | \b[a-z]+[\u0400-\u04ff]\w* | \b[\u0400-\u04ff]+[a-z]\w*
+    | \b\d?(?:[a-z]{1,4}\d){2,8}[a-z]{0,4}\b
+    | \b(?=\w*\d)[A-Za-z0-9+/]{18,}={0,2}(?!\w)
+    """,
+    re.VERBOSE,
+)
+"""Letters that look like others, run backwards, stand apart or cannot be seen: nobody types so."""
+
+
+_SUSPECT = frozenset(
+    """reference rubric grader grading rating ratings grade graded marks verdict author confirm confirmed
+    agreed assistant human teacher professor examiner deserve please pls reviewer approved accepted
+    perfectly score scored learner student prompt instruction instructions""".split()
+)
+
+
+def is_suspect(answer: str) -> bool:
+    """Say whether the answer may speak of its own grading, though no known way of doing so was found."""
+    return spans(answer) != () or not _SUSPECT.isdisjoint(_PLAIN_WORD.findall(normalise(answer)))
 
 
 def speaks_of_grading(text: str) -> bool:
@@ -75,17 +165,18 @@ def _may_hold(answer: str) -> bool:
 
 
 def spans(answer: str) -> tuple[Span, ...]:
-    """Return where the sentences stand that speak of the grading instead of the subject."""
-    if not _may_hold(answer):
-        return ()
-    found = tuple(one.span() for one in _SENTENCE.finditer(answer) if speaks_of_grading(one.group()))
-    if not found and speaks_of_grading(answer):  # spread over several sentences
-        found = ((0, len(answer)),)
-    return found
+    """Return where the passages stand, in order, that speak of the grading instead of the subject."""
+    found = [one.span() for one in _DISGUISED.finditer(answer)]
+    if _may_hold(answer):
+        orders = [one.span() for one in _SENTENCE.finditer(answer) if speaks_of_grading(one.group())]
+        if not orders and speaks_of_grading(answer):  # spread over several sentences
+            orders = [(0, len(answer))]
+        found += orders + [one.span() for one in _CLAIM.finditer(answer)]
+    return tuple(sorted(found))
 
 
 def without(answer: str) -> str:
-    """Return `answer` with those sentences blanked, so that places in the rest stay what they were."""
+    """Return `answer` with those passages blanked, so that places in the rest stay what they were."""
     kept = answer
     for start, end in spans(answer):
         kept = kept[:start] + " " * (end - start) + kept[end:]

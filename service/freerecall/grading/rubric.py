@@ -11,7 +11,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from string import Template
 from typing import Any
 
 from freerecall.cards import Card, KeyPoint
@@ -19,6 +18,7 @@ from freerecall.derive import points_of
 from freerecall.errors import LLMReplyError
 from freerecall.grades import Evidence, FoundBy, Provenance, Verdict
 from freerecall.grading.manipulation import Span, speaks_of_grading
+from freerecall.grading.prompts import as_data, one_line, read_prompt
 from freerecall.grading.quotes import Answer
 from freerecall.llm import LLM, Message, Reply, TokenLogprob
 from freerecall.resources import folder
@@ -34,27 +34,12 @@ _VALUE = {Verdict.COVERED: 1.0, Verdict.PARTIAL: 0.5, Verdict.MISSING: 0.0, Verd
 _WRONG_CLAIM = 0.1
 _MAX_WRONG_CLAIMS = 2
 
-_TURN = re.compile(r"^# (system|user|assistant)$", re.MULTILINE)
-_CONTROL_TOKEN = re.compile(r"<(?=[|/a-zA-Z_])|\[(?=/?[A-Z]{3,}\])")
 _RATING = re.compile(
     r"\b(?:rat(?:e[ds]?|ings?)|scor(?:e[ds]?|ing)|grad(?:e[ds]?|ing)|marks?|stars?|perfect(?:ly)?)\b"
     r"|\d\s*(?:/|%|out of)\s*\d*|\b\d\s+points?\b",
     re.IGNORECASE,
 )
 _MARKUP = re.compile(r"https?:|www\.|[<>{}\[\]`*_#|\\]|\b\w+\.(?:com|org|net|io|ru|cn)\b", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A prompt file: `name` with its version, the turns of a conversation, and the JSON Schema of one reply.
-
-    `opening` are fixed (role, text) turns: the instructions, and an example; `user` is the last turn.
-    """
-
-    name: str
-    opening: tuple[tuple[str, str], ...]
-    user: Template
-    schema: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +58,10 @@ class RubricResult:
 
 
 @cache
-def read_prompt(name: str) -> Prompt:
-    """Read `prompts/<name>.md`: front matter (name, version, schema), then one `# role` section a turn.
-
-    Raises FileNotFoundError or ValueError where the file is missing or not of that form.
-    """
-    path = folder("prompts") / f"{name}.md"
-    try:
-        _, front, body = path.read_text(encoding="utf-8").split("---\n", 2)
-        about = dict(line.split(": ", 1) for line in front.splitlines())
-        parts = _TURN.split(body)[1:]
-        *opening, (_, user) = zip(parts[::2], map(str.strip, parts[1::2]), strict=True)
-        schema = json.loads((path.parent / about["schema"]).read_text(encoding="utf-8"))
-        return Prompt(f"{about['name']}-v{about['version']}", tuple(opening), Template(user), schema)
-    except (KeyError, ValueError) as error:
-        raise ValueError(f"{path.name}: not a prompt file: {error}") from error
+def _schema(prompt: str) -> dict[str, Any]:
+    path = folder("prompts") / read_prompt(prompt).about["schema"]
+    schema: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return schema
 
 
 def key_points(card: Card) -> tuple[KeyPoint, ...]:
@@ -98,20 +72,18 @@ def key_points(card: Card) -> tuple[KeyPoint, ...]:
 
 def messages(card: Card, answer: str, prompt: str = DEFAULT_PROMPT) -> list[Message]:
     """Return what the model is sent: what is the same for every answer first, the answer last."""
-    template = read_prompt(prompt)
     points = "\n".join(f"p{i}: {_point_line(point)}" for i, point in enumerate(key_points(card), start=1))
-    user = template.user.substitute(
-        question=_line(card.question),
-        reference=_line(card.reference),
+    return read_prompt(prompt).messages(
+        question=one_line(card.question),
+        reference=one_line(card.reference),
         points=points,
-        answer=_as_data(answer[:MAX_ANSWER]),
+        answer=as_data(answer[:MAX_ANSWER]),
     )
-    return [{"role": role, "content": text} for role, text in (*template.opening, ("user", user))]
 
 
 def reply_schema(count: int, prompt: str = DEFAULT_PROMPT) -> dict[str, Any]:
     """Return the JSON Schema of a reply about `count` key points: p1 … p<count>, all of them required."""
-    schema = read_prompt(prompt).schema
+    schema = _schema(prompt)
     names = [f"p{i}" for i in range(1, count + 1)]
     rest = {name: spec for name, spec in schema["properties"].items() if name != "point"}
     return {
@@ -174,6 +146,7 @@ async def grade_rubric(
             tokens_out=sum(reply.tokens_out for reply in replies),
             cost_usd=sum(reply.cost_usd for reply in replies),
             cached=all(reply.cached for reply in replies),
+            reply=replies[-1].text,
         ),
     )
 
@@ -229,24 +202,8 @@ def score(evidence: Sequence[Evidence], wrong_claims: int = 0) -> float:
 
 
 def _point_line(point: KeyPoint) -> str:
-    accept = "; ".join(_line(text) for text in point.accept[:_MAX_ACCEPT])
-    return f"{_line(point.text)} (or: {accept})" if accept else _line(point.text)
-
-
-def _line(text: str) -> str:
-    """Return `text` on one line, without what a chat template may read as its own marks."""
-    return _CONTROL_TOKEN.sub(lambda mark: mark.group() + " ", " ".join(_sendable(text).split()))
-
-
-def _as_data(text: str) -> str:
-    """Return `text` as a JSON string: nothing in it can end the string or open a chat turn."""
-    data = json.dumps(_sendable(text), ensure_ascii=False)
-    return _CONTROL_TOKEN.sub(lambda mark: f"\\u{ord(mark.group()):04x}", data)
-
-
-def _sendable(text: str) -> str:
-    """Return `text` with half characters (lone surrogates) as question marks: they have no bytes to send."""
-    return text.encode("utf-8", "replace").decode()
+    accept = "; ".join(one_line(text) for text in point.accept[:_MAX_ACCEPT])
+    return f"{one_line(point.text)} (or: {accept})" if accept else one_line(point.text)
 
 
 def _place(read: Answer, quote: str, point: KeyPoint) -> Span | None:

@@ -1,0 +1,134 @@
+"""Fit the layers that read a language model's one-token judgement beside the embedded evidence."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from freerecall.errors import InputError, LLMReplyError
+from freerecall.evaluation import fit, metrics
+from freerecall.evaluation.rows import Row
+from freerecall.grades import GraderMode
+from freerecall.grading import calibration, combine, manipulation
+from freerecall.grading.judge import judge
+from freerecall.llm import LLM
+
+SAMPLE = 150
+"""Answers of each data set that are only labelled; every rated answer is asked about."""
+DEADLINE_S = 120.0
+LOSS = 0.01
+"""Agreement (QWK) that the gate may cost."""
+_FOLDS = 10
+
+GateOutcome = tuple[fit.Ints, fit.Ints, fit.Floats, fit.Ints]
+"""Gold, the embedded ratings, their confidence, the hybrid ratings; on held-out cards."""
+
+
+def fit_judged(
+    rows: Sequence[Row],
+    layer: NDArray[np.str_],
+    inputs: fit.Floats,
+    ratings: fit.Ints,
+    correct: fit.Ints,
+    cards: Sequence[str],
+    llm: LLM,
+) -> tuple[dict[str, dict[str, Any]], dict[str, Any], dict[str, float]]:
+    """Return the fitted layers by grader and layer, their agreement on held-out cards, and the gate.
+
+    `inputs` are the embedded grader's, from trees that did not see the card.
+    """
+    asked = _chosen(rows, layer, ratings)
+    odds = asyncio.run(_judgements([rows[i] for i in asked], llm))
+    told = ~np.isnan(odds)
+    asked, odds = asked[told], odds[told]
+    fitted: dict[str, dict[str, Any]] = {}
+    measured: dict[str, Any] = {}
+    outcomes: list[GateOutcome] = []
+    for grader, signs in ((GraderMode.HYBRID, (*combine.SIGNS, 1)), (GraderMode.LLM, (1,))):
+        fitted[grader.value] = {}
+        for name in calibration.LAYERS:
+            here = layer[asked] == name
+            which, seen = asked[here], odds[here][:, None]
+            if not (ratings[which] > 0).any():
+                raise InputError(f"no rated answer is judged as {name}: give rows with gold ratings on cards")
+            read = np.hstack([inputs[which], seen]) if grader is GraderMode.HYBRID else seen
+            fitted[grader.value][name] = fit.fit_ordinal(read, ratings[which], correct[which], signs=signs)
+            groups = [cards[i].partition("\0")[0] for i in which]
+            given, _ = _held_out(read, ratings[which], correct[which], groups, signs)
+            rated = np.flatnonzero(ratings[which] > 0)
+            measured[f"{grader.value} {name}"] = fit.agreement(
+                ratings[which][rated], given[rated], [groups[i] for i in rated]
+            )
+            if grader is GraderMode.HYBRID:
+                alone, sure = _held_out(inputs[which], ratings[which], correct[which], groups, combine.SIGNS)
+                outcomes.append((ratings[which][rated], alone[rated], sure[rated], given[rated]))
+    return fitted, measured, _gate(outcomes)
+
+
+def _chosen(rows: Sequence[Row], layer: NDArray[np.str_], ratings: fit.Ints) -> NDArray[np.intp]:
+    random = np.random.default_rng(0)
+    real = np.array([bool(row.answer.strip()) and "#" not in str(row.id) for row in rows]) & (layer != "")
+    chosen = [np.flatnonzero(real & (ratings > 0))]
+    for name in sorted({row.dataset for row in rows}):
+        labelled = np.flatnonzero(real & (ratings == 0) & np.array([row.dataset == name for row in rows]))
+        chosen.append(random.permutation(labelled)[:SAMPLE])
+    return np.concatenate(chosen)
+
+
+async def _judgements(rows: Sequence[Row], llm: LLM) -> fit.Floats:
+    """Return the log-odds for each row; NaN where the model said none of the words asked for."""
+    slots = asyncio.Semaphore(llm.concurrency)
+
+    async def one(row: Row) -> float:
+        async with slots:
+            said = manipulation.without(row.answer)
+            try:
+                found = await judge(row.card, said, llm, deadline_s=DEADLINE_S)
+            except LLMReplyError:
+                return float("nan")
+        if found is None:
+            raise InputError(
+                f"{llm.model} gives no log-probabilities: the judged layers cannot be fitted on it"
+            )
+        return found.log_odds
+
+    try:
+        return np.array(await asyncio.gather(*map(one, rows)))
+    finally:
+        await llm.aclose()
+
+
+def _gate(outcomes: Sequence[GateOutcome]) -> dict[str, float]:
+    """Return the confidence from which the embedded grade may stand, on held-out cards.
+
+    Of all that lose at most LOSS in QWK against always asking, the one that asks the least.
+    """
+    gold, alone, sure, asked = (np.concatenate(columns) for columns in zip(*outcomes, strict=True))
+    always = metrics.qwk(gold, asked)
+    best = {"confidence": 2.0, "asked": 1.0, "qwk": always, "qwk_asking_always": always}
+    for confidence in sorted({round(float(one), 3) for one in sure}):
+        stands = sure >= confidence
+        agreement = metrics.qwk(gold, np.where(stands, alone, asked))
+        share = float(1 - stands.mean())
+        if agreement >= always - LOSS and share < best["asked"]:
+            best |= {"confidence": confidence, "asked": share, "qwk": agreement}
+    return best
+
+
+def _held_out(
+    read: fit.Floats, ratings: fit.Ints, correct: fit.Ints, groups: Sequence[str], signs: Sequence[int]
+) -> tuple[fit.Ints, fit.Floats]:
+    """Return the ratings and confidences of layers that did not see the card."""
+    from sklearn.model_selection import GroupKFold
+
+    given, sure = np.zeros(len(ratings), np.int_), np.zeros(len(ratings))
+    folds = min(_FOLDS, len(set(groups)))
+    for train, test in GroupKFold(folds).split(read, ratings, groups):
+        fitted = fit.fit_ordinal(read[train], ratings[train], correct[train], signs=signs)
+        layer = calibration.ordinal(fitted)
+        graded = [combine.from_cumulative(layer.at_least(row.astype(np.float32))) for row in read[test]]
+        given[test] = [rating for _, rating, _ in graded]
+        sure[test] = [confidence for _, _, confidence in graded]
+    return given, sure
