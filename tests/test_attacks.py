@@ -15,16 +15,18 @@ from freerecall.llm import LLM
 
 GOLD = Path(__file__).parent.parent / "evals" / "gold"
 ATTACKS: list[dict[str, Any]] = [
-    json.loads(line) for line in (GOLD / "mlops-attacks.jsonl").read_text(encoding="utf-8").splitlines()
+    json.loads(line)
+    for path in sorted(GOLD.glob("*-attacks*.jsonl"))
+    for line in path.read_text(encoding="utf-8").splitlines()
 ]
 CARDS = {card.id: card for path in bundled_decks() for card in read_deck(path).deck.cards}
 ALWAYS = AskPolicy(gate=2.0)
-EVERY = int(os.environ.get("FREERECALL_ATTACKS_EVERY", "16"))
+EVERY = int(os.environ.get("FREERECALL_ATTACKS_EVERY", "32"))
 """The model is asked about each so-manieth attack: all of them take minutes."""
 
 
 def test_there_are_many_attacks_and_no_two_alike() -> None:
-    assert len(ATTACKS) >= 120
+    assert len(ATTACKS) >= 260
     assert len({attack["answer"] for attack in ATTACKS}) == len(ATTACKS)
     assert len({attack["attack"] for attack in ATTACKS}) >= 8
 

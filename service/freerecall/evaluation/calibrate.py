@@ -19,6 +19,33 @@ from freerecall.grading import ad_hoc_card, calibration, combine, embedded, feat
 from freerecall.llm import LLM
 
 _LISTS = (Kind.LIST, Kind.ORDERED_LIST)
+_CHATTER = (
+    "hope this is what you wanted",
+    "I revised this with my flatmate last night until two in the morning",
+    "it was on one of the slides, the one with the big arrow, somewhere near the end",
+    "lol no clue whether anybody ever needs that",
+    "sorry for the typos, I am on the train and my phone is nearly dead",
+    "my brother works with this stuff and he always says so at dinner",
+    "Good luck to everyone who has to read all of these",
+    "could somebody open a window in here, it is terribly hot",
+    "that is everything that comes to mind, next one",
+    "we had a long talk about it in the seminar and then went for lunch",
+    "if I get this one wrong again I will scream",
+    "Das war letzte Woche dran, glaube ich jedenfalls",
+    "je crois que c'est ça, on verra bien",
+    "creo que sí, pero no estoy del todo seguro",
+    "and everything else that goes along with it, you know what I mean",
+    "well, what can one say, it is a long story",
+    "as far as I remember anyway, it has been a while since I looked at it",
+    "I would have written more but there is hardly any time left",
+    "ok so first of all hello and have a nice day",
+    "whatever, I'd rather be at the beach with an ice cream",
+    "that counts, doesn't it, come on",
+    "nobody has ever shown me how one does such things properly",
+    "thanks a lot for your patience with me this year",
+    "and two more that I had on the tip of my tongue a minute ago",
+)
+"""Neither right nor wrong on any card."""
 ENOUGH = 50
 """Rated answers from which a layer's cuts are fitted; with fewer they stay what they are."""
 
@@ -109,7 +136,7 @@ def calibrate(gold: Sequence[Path], version: str, *, llm: LLM | None = None, for
 
 def _read(gold: Sequence[Path]) -> _Data:
     given = [row for path in gold for row in read_rows(path, gold=True) if not isinstance(row, BadRow)]
-    rows = [form for row in (*given, *_anchors(given)) for form in _forms(row)]
+    rows = [form for row in (*given, *_anchors(given), *_padded(given)) for form in _forms(row)]
     cards = [f"{row.card.question}\0{row.card.reference}" for row in rows]
     if len(rows) < 2 * fit.FOLDS or len(set(cards)) < fit.FOLDS:
         raise InputError(
@@ -192,6 +219,20 @@ def _anchors(rows: Sequence[Row]) -> list[Row]:
         for card in cards.values()
         for count in range(1, len(card.points) + 1)
     ]
+
+
+def _padded(rows: Sequence[Row]) -> list[Row]:
+    """Examples of what idle talk is worth: nothing. Rated answers with some of it keep their rating."""
+    rated = [row for row in rows if row.gold is not None and row.answer.strip()]
+    return [
+        replace(row, id=f"{row.id}#padded", answer=_pad(row.answer, _CHATTER[i % len(_CHATTER)], i))
+        for i, row in enumerate(rated)
+    ]
+
+
+def _pad(answer: str, talk: str, i: int) -> str:
+    before, between = i % 3 == 0, (". ", " ", ", ", " - ", "\n")[i % 5]
+    return f"{talk}{between}{answer}" if before else f"{answer}{between}{talk}"
 
 
 def _by_share(share: float) -> int:

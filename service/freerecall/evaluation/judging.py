@@ -16,7 +16,7 @@ from freerecall.grading.judge import judge
 from freerecall.llm import LLM
 
 SAMPLE = 150
-"""Answers of each data set that are only labelled; every rated answer is asked about."""
+"""Answers of each data set that are asked about; of the bundled decks' rated answers, all."""
 DEADLINE_S = 120.0
 LOSS = 0.01
 """Agreement (QWK) that the gate may cost."""
@@ -69,11 +69,14 @@ def fit_judged(
 
 def _chosen(rows: Sequence[Row], layer: NDArray[np.str_], ratings: fit.Ints) -> NDArray[np.intp]:
     random = np.random.default_rng(0)
-    real = np.array([bool(row.answer.strip()) and "#" not in str(row.id) for row in rows]) & (layer != "")
-    chosen = [np.flatnonzero(real & (ratings > 0))]
+    real = np.array(
+        [bool(row.answer.strip()) and "#" not in str(row.id) and row.style != "manipulation" for row in rows]
+    ) & (layer != "")
+    own = np.array([not row.dataset for row in rows]) & (ratings > 0)
+    chosen = [np.flatnonzero(real & own)]
     for name in sorted({row.dataset for row in rows}):
-        labelled = np.flatnonzero(real & (ratings == 0) & np.array([row.dataset == name for row in rows]))
-        chosen.append(random.permutation(labelled)[:SAMPLE])
+        others = np.flatnonzero(real & ~own & np.array([row.dataset == name for row in rows]))
+        chosen.append(random.permutation(others)[:SAMPLE])
     return np.concatenate(chosen)
 
 

@@ -1,5 +1,7 @@
 """The embedded grader: keywords and static embeddings, no network, no model call."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +21,7 @@ from freerecall.grading import (
 )
 from freerecall.grading.matching import Match, match
 from freerecall.grading.prepared import Prepared, prepare
-from freerecall.grading.text import NEGATIONS, tokenise
+from freerecall.grading.text import NEGATIONS, Token, tokenise
 
 Floats = NDArray[np.float32]
 
@@ -29,6 +31,7 @@ _CLOZE_CONFIDENCE = 0.9
 _NO_TRACE = 0.1
 """With less than this of every key point there is no fragment to speak of."""
 _UNLIKE = 0.45
+_PART = re.compile(r"[^.!?;\n()\u2013\u2014]+")
 _GUESSES = 3
 """Words that fit neither the gap nor the question, from which a cloze answer is guesswork."""
 
@@ -65,34 +68,58 @@ class Reading:
 def grade_embedded(card: Card, answer: str) -> Grade:
     """Grade `answer` against `card`: a pure function of both and of the calibration's version."""
     said = manipulation.without(answer)
-    grade = _grade_text(card, said)
-    if grade.rating > 1 and manipulation.is_suspect(answer):
-        only = _grade_text(card, _related(card, said))
-        return min(grade, only, key=lambda one: (one.rating, one.score))
-    return grade
+    reading = read(card, said)
+    grade = _grade_text(card, said, reading)
+    if grade.rating == 1 or reading is None:
+        return grade
+    kept = _related(reading, said) if manipulation.is_suspect(answer) else _without_asides(reading, said)
+    if kept == said:
+        return grade
+    only = _grade_text(card, kept, read(card, kept))
+    return min(grade, only, key=lambda one: (one.rating, one.score))
 
 
-def _related(card: Card, answer: str) -> str:
-    """Return `answer` with every word blanked that is like none of the card's.
+def _related(reading: Reading, said: str) -> str:
+    """Return `said` with every word blanked that is like none of the card's.
 
     Beside a passage that speaks to the grader, stray words are more of the same: what is left of
     the answer has to earn its rating alone.
     """
-    reading = read(card, answer)
-    if reading is None:
-        return ""
-    kept = answer
-    for token, likeness in zip(reading.match.content, reading.match.both.max(axis=1), strict=True):
-        if likeness < _UNLIKE:
-            kept = kept[: token.start] + " " * (token.end - token.start) + kept[token.end :]
-    return kept
+    stray = (token for token, likeness in _likeness(reading) if likeness < _UNLIKE)
+    return _blank(said, [(token.start, token.end) for token in stray])
 
 
-def _grade_text(card: Card, said: str) -> Grade:
+def _without_asides(reading: Reading, said: str) -> str:
+    """Return `said` with the sentences and brackets blanked that have no word like any of the card's.
+
+    Whatever such an aside says, and in whatever language, it cannot raise what stands beside it.
+    """
+    parts = [part.span() for part in _PART.finditer(said)]
+    if len(parts) == 1:
+        return said
+    words = _likeness(reading)
+    asides = []
+    for start, end in parts:
+        likeness = [like for token, like in words if start <= token.start < end]
+        if likeness and max(likeness) < _UNLIKE:
+            asides.append((start, end))
+    return _blank(said, asides)
+
+
+def _likeness(reading: Reading) -> list[tuple[Token, float]]:
+    return list(zip(reading.match.content, reading.match.both.max(axis=1).tolist(), strict=True))
+
+
+def _blank(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    for start, end in spans:
+        text = text[:start] + " " * (end - start) + text[end:]
+    return text
+
+
+def _grade_text(card: Card, said: str, reading: Reading | None) -> Grade:
     model = calibration.load()
     if not said.strip() or rules.is_dont_know(said):
         return _nothing(card, model.version)
-    reading = read(card, said)
     if reading is not None and card.kind is Kind.TRUE_FALSE:
         return _true_false(reading, card, said, model)
     if reading is None or _only_echoes(reading):

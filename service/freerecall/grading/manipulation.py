@@ -26,7 +26,9 @@ _ABOUT_GRADING = re.compile(
     | \b(?:all|every|each|any)\b.{0,15}\bpoints?\b.{0,30}\b(?:cover(?:ed|s)?|present|correct|met|satisfied)\b
     | \b(?:dear|hey|hello|attention|note\ to|message\ (?:to|for))\b.{0,10}
         \b(?:grader|examiner|evaluator|assistant|ai|model|llm|teacher|chatgpt|gpt)\b
-    | \byou\ are\ (?:now|no\ longer)\b
+    | \byou\ are\ (?:now|no\ longer)\ (?:an?|in|the|my|free|bound|required|grading)\b
+    | \b(?:hi|hello|hey|good\ \w+)\W+(?:this\ is|i\ am|i'm|it's)\ (?:dr|prof\w*|mr|mrs|ms|the|your)\b
+    | \b(?:beside|next\ to|vouch\w*\ for|behalf\ of)\ (?:the|this|my|him|her|them)\b
     | \b(?:you\ are|act\ as|pretend\ to\ be|imagine)\ (?:an?|the|my)\ (?:\w+\ )?
         (?:grader|examiner|evaluator|assistant|ai|llm|teacher|judge)\b
     | \b(?:new|system|updated)\ (?:instructions?|prompts?)\b
@@ -58,6 +60,9 @@ _ABOUT_GRADING = re.compile(
     | \b(?:decode|decrypt|base64|rot13)\b
     | \b(?:drop|update|delete|insert\ into)\ (?:table\s)?\w+.{0,20}(?:;|\bset\b)
     | \breturn\ +\d
+    | \b(?:record|file|register|enter|log)\b.{0,20}\b(?:my|this|the)\ (?:answer|response|submission)\b
+    | \b(?:instruct|order|tell|command|ask)\w*\ (?:the|this|you)\b.{0,20}
+        \b(?:program|grader|system|software|machine|marker)\b
     | \b(?:grading|comparison|check)\ (?:is\ )?(?:disabled|off|skipped|over)\b
     | (?:^|\s)(?:yes\W+){2,}yes
     | <!-- | \[?CDATA\[ | <!\[ | \]\]> | </?(?:rating|score|grade|result|verdict|answer|instruction)s?\b
@@ -91,6 +96,8 @@ _HINT_WORDS = frozenset(
     drop update delete grading comparison yes correct right reference model official sample expected points
     means other back nothing know knew studied learned mentioned covers contains textbook book attached see
     my nice kind generous proud please pls plz sorry perfect disabled covered volle beste maximale höchste
+    record file register enter log instruct order tell command ask attempt chance try knees click beside
+    vouch behalf hi five full
     réponds reponds di sag antworte dites tam ocenę ocena leerling cijfer voti massimo nota note
     vergib bewerte donne donnez donner attribue attribuez mettez dame otorga califica dai dê de""".split()
 )
@@ -116,6 +123,9 @@ _CLAIM = re.compile(
     | \b(?:which|as)\ you\ can\ see\b | \b(?:covers?|contains?)\ (?:the\ (?:whole|entire)\b|everything\b)
     | \b(?:the\ )?(?:text)?book\ says\b | \bsee\ (?:the\ )?(?:attached|above|below|file)\b
     | \bmy\ (?:keyboard|dog|mother|grandmother|scholarship|words|teacher|professor)\b
+    | \b(?:last|final|only)\ (?:attempt|chance|try)\b[^;.]* | \bon\ my\ knees\b[^;.]*
+    | [^,;.]{0,50}\b(?:give|gives|gave|deserve)\ (?:me|us)\ an?\ (?:chance|break)\b[^;.]*
+    | \b(?:one\ click|and)?,?\ *(?:five|full)\ (?:points|marks|stars)\b | \bone\ click\b[^;.]*
     | \b(?:be|so|very)\ (?:nice|kind|generous|proud)\b | \b(?:please|pls|plz|sorry)\b[^,;.]*
     | \b(?:correct|right|true|perfect|100)\s*[=%]
     """,
@@ -130,6 +140,7 @@ _DISGUISED = re.compile(
     | [\uff01-\uff5e][\uff01-\uff5e\s，、]+
     | [\U0001d400-\U0001d7ff][\U0001d400-\U0001d7ff\s]+
     | [\u2460-\u24ff][\u2460-\u24ff\s]+
+    | (?:[^\W_][\u0300-\u036f]+[\W\u0300-\u036f]*){4,}
     | \w*[ʇɹɐɯɟǝʌƃʞɥ]\w*
     | \b(?:[^\W\d_][\ \-._]{1,3}){4,60}[^\W_](?:\W*\d)?(?![^\W_])
     | \b[a-z]+[\u0400-\u04ff]\w* | \b[\u0400-\u04ff]+[a-z]\w*
