@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-ver
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := serve
-.PHONY: serve test lint format bench eval lock llm browser-deps clean
+.PHONY: serve test lint format bench eval lock llm peer browser-deps clean
 
 serve: $(VENV)/.service ## start the service: make serve ARGS="--port 9000"
 	@$(BIN)/freerecall $(ARGS)
@@ -41,6 +41,9 @@ eval: $(VENV)/.dev ## score the grader on the gold sets at hand: make eval ARGS=
 llm: $(VENV)/.dev ## add a llama.cpp server, for the tests against a real local model
 	@$(INSTALL) --require-hashes --requirement requirements/llm.txt
 
+peer: $(VENV)/.dev ## add AutoRubric, the peer that evals/autorubric_peer.py measures
+	@$(INSTALL) --require-hashes --requirement requirements/peer.txt
+
 browser-deps: ## the Chromium that the browser tests drive (Debian and its kin)
 	@if command -v chromium >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
@@ -50,6 +53,8 @@ lock: $(VENV)/.dev ## refresh the pins in requirements/
 	$(LOCK) --upgrade pyproject.toml --group build --output-file requirements/service.txt
 	$(LOCK) --upgrade pyproject.toml --group dev --constraint requirements/service.txt \
 		--output-file requirements/dev.txt
+	$(LOCK) --upgrade pyproject.toml --group peer --constraint requirements/service.txt \
+		--output-file requirements/peer.txt
 	echo xllamacpp | $(LOCK) --upgrade - --output-file requirements/llm.txt
 
 clean:

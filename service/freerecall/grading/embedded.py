@@ -72,11 +72,22 @@ def grade_embedded(card: Card, answer: str) -> Grade:
     grade = _grade_text(card, said, reading)
     if grade.rating == 1 or reading is None:
         return grade
-    kept = _related(reading, said) if manipulation.is_suspect(answer) else _without_asides(reading, said)
+    kept = _proven(reading, answer, said)
     if kept == said:
         return grade
     only = _grade_text(card, kept, read(card, kept))
     return min(grade, only, key=lambda one: (one.rating, one.score))
+
+
+def proven(card: Card, answer: str) -> str:
+    """Return the part of `answer` that has to earn its rating alone, the rest of it blanked."""
+    said = manipulation.without(answer)
+    reading = read(card, said)
+    return said if reading is None else _proven(reading, answer, said)
+
+
+def _proven(reading: Reading, answer: str, said: str) -> str:
+    return _related(reading, said) if manipulation.is_suspect(answer) else _without_asides(reading, said)
 
 
 def _related(reading: Reading, said: str) -> str:
@@ -98,12 +109,14 @@ def _without_asides(reading: Reading, said: str) -> str:
     if len(parts) == 1:
         return said
     words = _likeness(reading)
-    asides = []
+    asides, speaks = [], False
     for start, end in parts:
         likeness = [like for token, like in words if start <= token.start < end]
         if likeness and max(likeness) < _UNLIKE:
             asides.append((start, end))
-    return _blank(said, asides)
+        elif likeness:
+            speaks = True
+    return _blank(said, asides) if speaks else said
 
 
 def _likeness(reading: Reading) -> list[tuple[Token, float]]:

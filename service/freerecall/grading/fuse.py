@@ -1,5 +1,6 @@
 """Embedded evidence and what a language model says, made into one grade."""
 
+import asyncio
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from freerecall.cards import Card, Kind
 from freerecall.grades import DecidedBy, Evidence, FoundBy, Grade, GraderMode, Provenance, Verdict
 from freerecall.grading import calibration, combine, feedback, manipulation, rubric
-from freerecall.grading.embedded import Reading, read
+from freerecall.grading.embedded import Reading, proven, read
 from freerecall.grading.judge import DEFAULT_PROMPT as JUDGE_PROMPT
 from freerecall.grading.judge import Judgement, judge
 from freerecall.grading.rubric import RubricResult, grade_rubric
@@ -36,14 +37,32 @@ async def grade_with_llm(
     `prompt` names a file of `prompts/`: a judge's (one token and its log-probabilities) or a
     rubric's (a verdict and a quote for each key point). AUTO asks a model of one's own (one with
     an `api_base`) for the token, and every other, or one without log-probabilities, for verdicts.
+    What may not belong to the answer is asked about twice, with and without, and the lower counts.
     """
     said = manipulation.without(answer)
     own = bool(llm.api_base) and llm.offers_logprobs and card.kind not in _UNFIT_TO_JUDGE
-    if own if prompt == AUTO else prompt.startswith("judge"):
-        name = JUDGE_PROMPT if prompt == AUTO else prompt
-        judged = await judge(card, said, llm, deadline_s=deadline_s, prompt=name)
-        if judged is not None:
-            return _from_judgement(card, said, embedded, judged, mode)
+    by_judge = own if prompt == AUTO else prompt.startswith("judge")
+    ask = _by_judge if by_judge else _by_rubric
+    texts = [said]
+    if (kept := proven(card, answer)) != said and (by_judge or manipulation.is_suspect(answer)):
+        texts.append(kept)
+    grades = [ask(card, text, embedded, mode, llm, deadline_s, prompt) for text in texts]
+    return min(await asyncio.gather(*grades), key=lambda grade: (grade.rating, grade.score))
+
+
+async def _by_judge(
+    card: Card, said: str, embedded: Grade, mode: GraderMode, llm: LLM, deadline_s: float, prompt: str
+) -> Grade:
+    name = JUDGE_PROMPT if prompt == AUTO else prompt
+    judged = await judge(card, said, llm, deadline_s=deadline_s, prompt=name)
+    if judged is None:
+        return await _by_rubric(card, said, embedded, mode, llm, deadline_s, prompt)
+    return _from_judgement(card, said, embedded, judged, mode)
+
+
+async def _by_rubric(
+    card: Card, said: str, embedded: Grade, mode: GraderMode, llm: LLM, deadline_s: float, prompt: str
+) -> Grade:
     name = prompt if prompt.startswith("rubric") else rubric.DEFAULT_PROMPT
     verdicts = await grade_rubric(card, said, llm, deadline_s=deadline_s, prompt=name)
     llm_grade = from_rubric(embedded, verdicts)

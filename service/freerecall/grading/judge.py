@@ -21,7 +21,7 @@ MAX_ANSWER = 2_000
 """Characters of an answer that the model is shown."""
 _MOST_REFERENCES = 3
 _FLOOR = 0.01
-_LOOSE_ENDS = re.compile(r"^[\s\W]+|[\s,;:|#*=>\-–—(\[{<\"'`]+$")
+_LOOSE_ENDS = re.compile(r"^[\s\W]+|[\s,;:|#*=>\-–—(\[{<\"'`]+$|[;'\"`][)\]]+\W*$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,17 @@ _ABOUT_GRADING = re.compile(
     | \b(?:all|every|each|any)\b.{0,15}\bpoints?\b.{0,30}\b(?:cover(?:ed|s)?|present|correct|met|satisfied)\b
     | \b(?:dear|hey|hello|attention|note\ to|message\ (?:to|for))\b.{0,10}
         \b(?:grader|examiner|evaluator|assistant|ai|model|llm|teacher|chatgpt|gpt)\b
+    | \b(?:rate|grade|mark|score|treat|count)\ (?:the\ following|what\ follows|everything|whatever)\b
+    | \bimagine\ (?:that\ )?you\ (?:are|were)\ (?:me|us|in\ my|the|a|an)\b | \bgrade\ on\ the\ line\b
+    | ^\W*\w*(?:check|penalt\w+|mark|result|status|grade|score|verdict)s?\s*:\s*
+        (?:pass\w*|none|ok|excellent|full|perfect|true|yes|no\b)
+    | \b(?:student|learner|candidate)(?:'s)?\ (?:text|answer|response|reply)\ (?:follows|below|is|was|for)\b
+    | \b(?:grader|examiner|marker)\s*: | \b(?:role|content)\s*:\s*\w+
+    | \b(?:my|the|missing)\ quote\b | \bas\ (?:my|the)\ (?:quote|evidence)\b
+    | \b(?:whatever|what)\ (?:is\ (?:in|on)\ )?(?:your|the)\ (?:key|card|reference|solution)
+        \ (?:says?|is|wants?)\b
+    | \bwhat\ (?:do|would|will)\ you\ (?:write|put|enter|click|tick)\ ?(?:down)?\b
+    | \bthe\ (?:grader|examiner|marker|teacher)\ (?:shall|must|should|will|may|is\ to)\b
     | \byou\ are\ (?:now|no\ longer)\ (?:an?|in|the|my|free|bound|required|grading)\b
     | \b(?:hi|hello|hey|good\ \w+)\W+(?:this\ is|i\ am|i'm|it's)\ (?:dr|prof\w*|mr|mrs|ms|the|your)\b
     | \b(?:beside|next\ to|vouch\w*\ for|behalf\ of)\ (?:the|this|my|him|her|them)\b
@@ -65,7 +76,7 @@ _ABOUT_GRADING = re.compile(
         \b(?:program|grader|system|software|machine|marker)\b
     | \b(?:grading|comparison|check)\ (?:is\ )?(?:disabled|off|skipped|over)\b
     | (?:^|\s)(?:yes\W+){2,}yes
-    | <!-- | \[?CDATA\[ | <!\[ | \]\]> | </?(?:rating|score|grade|result|verdict|answer|instruction)s?\b
+    | <!-- | /\* | \[?CDATA\[ | <!\[ | \]\]> | </?(?:rating|score|grade|result|verdict|answer|instruction)s?\b
     | [★✅⭐]{2,} | \#(?:perfect|full\w*|allcorrect|\w*marks)
     | ^\W*\|.*\|\W*$
     | \b(?:ignoriere?n?|vergiss|ignorez|oubliez?|ignora|olvida|ignore[zr]?|negeer)\b.{0,60}
@@ -76,6 +87,8 @@ _ABOUT_GRADING = re.compile(
         |puntos)\b
     | \b(?:volle|beste|maximale|h[öo]chste)\w*\ (?:punkt|note|bewertung)\w*
     | \bbewerte\w*\b | \bcalifi\w+\b.{0,30}\bnota\b | \bmeilleure\ note\b | \bnota\ m[aá]xima\b
+    | \b(?:por\ favor|s'il\ (?:vous|te)\ pla[iî]t|bitte|per\ favore
+        |v[aæ]r\ s[aå]\ snill|alsjeblieft|prosz[eę])\b
     | \b(?:r[eé]ponds?|di|sag|antworte?|dites?)\b.{0,15}\b(?:oui|s[ií]|ja|yes)\b
     | \b(?:tam\ puan|ocen[eęa]\b|leerling|cijfer|voti\b|massimo\ dei)
     | (?:балл|оценк|игнорир|правильн)\w* | 满分|忽略|评分|满点|満点|点をください|正确
@@ -97,13 +110,17 @@ _HINT_WORDS = frozenset(
     means other back nothing know knew studied learned mentioned covers contains textbook book attached see
     my nice kind generous proud please pls plz sorry perfect disabled covered volle beste maximale höchste
     record file register enter log instruct order tell command ask attempt chance try knees click beside
-    vouch behalf hi five full
+    vouch behalf hi five full other others remaining missing rest all official heart word verbatim letter
+    lecturer professor prof tutor instructor course task slide slides notes makes completes solution book key
+    imagine question quote follows text whatever examiner identical complete both por s'il bitte
+    per vær alsjeblieft proszę content role check result status penalties
     réponds reponds di sag antworte dites tam ocenę ocena leerling cijfer voti massimo nota note
     vergib bewerte donne donnez donner attribue attribuez mettez dame otorga califica dai dê de""".split()
 )
 _HINT_MARKS = re.compile(
     r"[\"'<\[{}/:|★✅⭐#%=\u0400-\u04ff\u0600-\u06ff\u0900-\u097f\u3040-\u9fff]|-{3}|`{3}|out of"
 )
+_LONELY = re.compile(r"(?<!\S)[^\w\s]+(?!\S)")
 _PLAIN_WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -114,13 +131,40 @@ _CLAIM = re.compile(
         \ (?:answer|solution|response|key)\b
     | \b(?:whole|complete|see\ the|the)\ reference(?:\ says)?\b
     | \b(?:all|every|each|the\ (?:other|remaining|missing))\ (?:the\ )?(?:key\ )?points?(?:\ (?:is|are))?\b
+    | \b(?:and\ |plus\ )?(?:the|all)\ (?:(?:\w+\ )?(?:others|rest)
+        |(?:\w+\ )?(?:other|remaining|missing)
+        \ (?:(?:one|two|three|four|five|\d)\b(?:\ \w+)?|items|ones|parts|steps))
+        \W+(?:(?:are|is|were|come)\b\W*)?(?:all\ |also\ )?
+        (?:in\ here|here|as\ (?:well|given|listed|printed)|included|from\ the|like\ in|likewise|above
+        |below)\b[^;.]*
+    | \b(?:from|in|like|as\ (?:in|per)|per)\ the\ (?:official|original|printed|master|answer|marking)
+        \ (?:\w+\ )?(?:list|key|sheet|solution|scheme|version|text|answer|slide)s?\b
+    | \b(?:exactly\ |just\ |precisely\ )?(?:like|as)\ (?:\w+\ )?in\ the
+        \ (?:solution|key|book|script|task|answer)s?\b
+    | \b(?:which\ )?(?:i\ (?:all\ )?know|known|learned|learnt)\ (?:them\ |it\ |all\ )?(?:all\ )?by\ heart\b
+    | \bword\ for\ word\b | \bverbatim\b | \bletter\ by\ letter\b | \bthis\ is\ the\ one\b
+    | \b(?:as\ )?(?:the|my|our|your)
+        \ (?:lecturer|professor|prof|teacher|tutor|instructor|course|task|slides?|notes?)
+        \ (?:\w+\ )?(?:said|says|put\ it|states?|stated|told|writes?|wrote|has\ it|confirm\w*)\b
+    | \bas\ (?:is\ )?(?:said|stated|written|given)\ in\ the
+        \ (?:task|question|card|exam|course|book)(?:\ itself)?\b
+    | \b(?:which|that|this)\ (?:makes?|completes?)\ (?:all\ |the\ )?(?:\w+\ )?
+        (?:two|three|four|five|six|seven|\d|list|set)\b
+    | \bsee\ (?:the\ )?question\b | \bidentical\ (?:with|to)\ the\b[^;.)]* | \bthe\ complete\ set\b[^;.)]*
+    | \b(?:precisely\ |exactly\ |so\ )?(?:both|all)\ (?:of\ the\ )?
+        (?:\w+\ )?(?:boxes|halves|aspects|parts|sides)
+        \ (?:\w+\ ){0,4}(?:ticked|wanted|asked|above|covered|present|required)\b
+    | \bwhich\ is\ the\ (?:main|whole|essential|important)\ thing\b[^;.]*
+    | \bas\ for\ what\b[^:;.]* | \bwhich\ reference\b
+    | \bthis\ covers?\b[^;.]* | \bhow\ well\ i\ know\b[^;.]*
     | \b(?:it\ )?means\ the\ same\b | \bin\ other\ words\b | \bback\ of\ the\ card\b
     | \bnothing\ (?:important\ |else\ )?(?:is\ )?(?:missing|wrong)(?:\ here)?\b
     | \b(?:yes,?\ )?(?:this|it|that)\ is\ (?:all\ |fully\ |totally\ )?(?:right|correct|complete)\b
     | \bi\ (?:really\ |already\ |also\ )?(?:know|knew|mentioned|said|typed|wrote)
         \ (?:it\ all|everything|all\ the|the\ (?:others|rest)|this\ perfectly)\b[^,;.]*
     | \bi\ (?:studied|deserve|worked)\b[^,;.]*
-    | \b(?:which|as)\ you\ can\ see\b | \b(?:covers?|contains?)\ (?:the\ (?:whole|entire)\b|everything\b)
+    | (?:\band\ so\ on,?\ )?\b(?:which\ )?(?:as\ )?you\ can\ see\b[^;.]*
+    | \b(?:covers?|contains?)\ (?:the\ (?:whole|entire)\b|everything\b)
     | \b(?:the\ )?(?:text)?book\ says\b | \bsee\ (?:the\ )?(?:attached|above|below|file)\b
     | \bmy\ (?:keyboard|dog|mother|grandmother|scholarship|words|teacher|professor)\b
     | \b(?:last|final|only)\ (?:attempt|chance|try)\b[^;.]* | \bon\ my\ knees\b[^;.]*
@@ -155,7 +199,8 @@ _DISGUISED = re.compile(
 _SUSPECT = frozenset(
     """reference rubric grader grading rating ratings grade graded marks verdict author confirm confirmed
     agreed assistant human teacher professor examiner deserve please pls reviewer approved accepted
-    perfectly score scored learner student prompt instruction instructions""".split()
+    perfectly score scored learner student prompt instruction instructions quote lecturer footnote
+    scholarship""".split()
 )
 
 
@@ -191,4 +236,4 @@ def without(answer: str) -> str:
     kept = answer
     for start, end in spans(answer):
         kept = kept[:start] + " " * (end - start) + kept[end:]
-    return kept
+    return kept if kept == answer else _LONELY.sub(lambda mark: " " * len(mark.group()), kept)
