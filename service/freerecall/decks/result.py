@@ -1,6 +1,7 @@
 """What reading a deck gives back, and the limits of what is read."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from freerecall.cards import Deck
 
@@ -22,10 +23,24 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class PastReview:
+    """A review of a card before it came here: when (UTC), how well (1–5), how long it took."""
+
+    card_id: str
+    at: datetime
+    rating: int
+    elapsed_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ImportResult:
-    """A deck as read; `notes` are remarks for the user about an input that was still readable."""
+    """A deck as read; `notes` are remarks for the user about an input that was still readable.
+
+    `reviews` is the study history that came with it, in the order of time.
+    """
 
     deck: Deck
     skipped: tuple[Skipped, ...] = ()
     format: str = ""
     notes: tuple[str, ...] = ()
+    reviews: tuple[PastReview, ...] = ()

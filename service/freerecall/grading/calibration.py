@@ -23,6 +23,7 @@ LAYERS = ("prose", "points", "bare")
 """One statement; key points with accepted wordings; key points with only their own."""
 _ONE_OF = {name: np.eye(len(LAYERS), dtype=np.float32)[i] for i, name in enumerate(LAYERS)}
 _GATE = 0.75
+_MOST_LEAVES_BY = 9
 FOLDER = Path(__file__).parent / "calibrations"
 
 
@@ -45,10 +46,12 @@ class Forest:
     def value_of(self, features: Floats) -> float:
         """Return the sum over the trees for one row of features."""
         node = self.roots
-        for _ in range(self.depth):
+        for level in range(self.depth):
             seen = features.take(self.feature.take(node, mode="clip"), mode="clip")
             low = seen <= self.threshold.take(node, mode="clip")
-            node = self.children.take(2 * node + low, mode="clip")
+            before, node = node, self.children.take(2 * node + low, mode="clip")
+            if level > _MOST_LEAVES_BY and (before == node).all():
+                break
         return self.baseline + float(self.value.take(node).sum())
 
 

@@ -46,7 +46,7 @@ def evidence_inputs(
     ordered = prepared.card.kind is Kind.ORDERED_LIST
     return np.array(
         [
-            float(np.clip(log_odds, -3.0, 3.0)),
+            min(max(log_odds, -3.0), 3.0),
             coverage_of(evidence),
             min((item.coverage for item in evidence), default=0.0),
             contradicted,

@@ -62,18 +62,21 @@ def locate(prepared: Prepared, match: Match) -> list[PointMatch]:
     best_window = ranked.argmax(axis=0)
     best = strength.max(axis=0)
     misplaced = _misplaced(prepared, match)
+    opposite, plain = bool(match.opposite.any()), not match.negated.any()
     found: list[PointMatch] = []
     for rows in prepared.phrases_of:
         phrase = int(rows[best[rows].argmax()])
         window = int(best_window[phrase])
-        turned, opposed = _polarity(prepared, match, phrase, window)
+        turned = opposed = 0.0
+        if opposite or not plain or prepared.phrases[phrase].negated.any():
+            turned, opposed = _polarity(prepared, match, phrase, window)
         if turned >= TURNED:  # another wording may say the same with the answer's polarity
             for other in (int(row) for row in rows if best[row] >= 0.75 * best[phrase]):
                 agrees = _polarity(prepared, match, other, int(best_window[other]))
                 if agrees[0] < TURNED:
                     phrase, window, (turned, opposed) = other, int(best_window[other]), agrees
                     break
-        if match.opposite.any():  # what goes against one wording goes against the point
+        if opposite:  # what goes against one wording goes against the point
             alike = (int(row) for row in rows if best[row] >= 0.85 * best[phrase])
             opposed = max(_polarity(prepared, match, row, int(best_window[row]))[1] for row in alike)
         found.append(

@@ -67,6 +67,7 @@ def describe(prepared: Prepared, match: Match, evidence: tuple[Evidence, ...]) -
     stems = [token.stem for token in match.content]
     ref_stems = [prepared.stems[column] for column in phrase.words]
     own = semantics.unit(match.raw.sum(axis=0))
+    denied = float(match.negated.any())
 
     values = [
         match.keyword_coverage[whole, refs].max(),
@@ -85,8 +86,8 @@ def describe(prepared: Prepared, match: Match, evidence: tuple[Evidence, ...]) -
         (weight * echoed).sum() / max(weight.sum(), 1e-6),
         np.log1p((~echoed).sum()),
         np.log((len(stems) + 1) / (len(ref_stems) + 1)),
-        float(match.negated.any()),
-        float(match.negated.any()) - float(phrase.negated.any()),
+        denied,
+        denied - float(phrase.negated.any()),
         turned_share(match.both, match.negated, phrase, share),
         (share * (match.opposite.any(axis=0) & (strength < 0.8))).sum(),
         *_numbers(prepared, match, phrase.numbers),
@@ -110,7 +111,7 @@ def _answer_found(
         float((weight * found).sum() / max(weight.sum(), 1e-6)),
         float((new * found).sum() / new.sum()) if new.any() else 0.0,
         float((weight * in_reference).sum() / max(weight.sum(), 1e-6)),
-        float(found.std()),
+        float(np.sqrt(np.square(found - found.sum() / len(found)).sum() / len(found))),
     )
 
 

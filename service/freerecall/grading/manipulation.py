@@ -1,6 +1,7 @@
 """Passages of an answer that address the grader instead of the question: they are never evidence."""
 
 import re
+from functools import lru_cache
 
 from freerecall.grading.text import normalise
 
@@ -98,24 +99,30 @@ _ABOUT_GRADING = re.compile(
 )
 
 
-_HINT_WORDS = frozenset(
+_ORDER_WORDS = frozenset(
     """ignore disregard forget override overrule bypass skip neglect give award grant assign grade grades rate
-    rating ratings score scores mark marks treat consider accept count evaluate deem return output deserve
-    deserves merit merits earn earns credit credits points point learner student candidate answer response
-    submission dear hey hello attention note message you act pretend imagine instruction instructions prompt
-    prompts jailbreak developer debug admin sudo respond reply print write say verdict verdicts system
-    assistant grader ignoriere ignorieren vergiss ignorez oubliez oublie ignora olvida ignorer negeer gib gebe
-    call pass word parrot copy replace insert repeat swap read use assume pay bribe report sue decode decrypt
-    drop update delete grading comparison yes correct right reference model official sample expected points
-    means other back nothing know knew studied learned mentioned covers contains textbook book attached see
-    my nice kind generous proud please pls plz sorry perfect disabled covered volle beste maximale höchste
-    record file register enter log instruct order tell command ask attempt chance try knees click beside
-    vouch behalf hi five full other others remaining missing rest all official heart word verbatim letter
-    lecturer professor prof tutor instructor course task slide slides notes makes completes solution book key
-    imagine question quote follows text whatever examiner identical complete both por s'il bitte
-    per vær alsjeblieft proszę content role check result status penalties
-    réponds reponds di sag antworte dites tam ocenę ocena leerling cijfer voti massimo nota note
-    vergib bewerte donne donnez donner attribue attribuez mettez dame otorga califica dai dê de""".split()
+    rating ratings score scores mark marks treat consider accept count counts evaluate deem return output
+    deserve deserves merit merits earn earns credit credits points point learner student candidate answer
+    response submission dear hey hello hi attention note message now longer act pretend imagine instruction
+    instructions prompt prompts jailbreak developer debug admin sudo respond reply print write say verdict
+    verdicts grader examiner marker teacher ignoriere ignorieren vergiss ignorez oubliez oublie ignora olvida
+    ignorer negeer gib gebe parrot copy replace insert repeat swap assume pay bribe sue decode decrypt drop
+    grading comparison yes reference instruct order tell command ask beside vouch behalf whatever quote next
+    differ rest full maximum top highest perfect
+    evidence penalties penalty typed wrote said mean author owner professor record file register enter log
+    disabled rubric word click tick put role content differ
+    réponds reponds di sag antworte dites tam ocenę ocena leerling cijfer voti massimo nota note volle beste
+    maximale höchste vergib bewerte donne donnez donner attribue attribuez mettez dame otorga califica dai dê
+    de por s'il bitte per vær alsjeblieft proszę""".split()
+)
+_CLAIM_WORDS = frozenset(
+    """answer solution response key reference points point means words card nothing right correct complete
+    know knew mentioned typed wrote studied deserve worked see covers cover contains contain book textbook
+    keyboard dog mother grandmother scholarship teacher professor nice kind generous proud please pls plz
+    sorry others remaining missing rest other official original printed master marking heart verbatim
+    letter lecturer prof tutor instructor course task slide slides notes makes completes identical set boxes
+    halves aspects parts sides thing attempt chance try knees click break five stars exam question one
+    attached file""".split()
 )
 _HINT_MARKS = re.compile(
     r"[\"'<\[{}/:|★✅⭐#%=\u0400-\u04ff\u0600-\u06ff\u0900-\u097f\u3040-\u9fff]|-{3}|`{3}|out of"
@@ -163,7 +170,7 @@ _CLAIM = re.compile(
     | \bi\ (?:really\ |already\ |also\ )?(?:know|knew|mentioned|said|typed|wrote)
         \ (?:it\ all|everything|all\ the|the\ (?:others|rest)|this\ perfectly)\b[^,;.]*
     | \bi\ (?:studied|deserve|worked)\b[^,;.]*
-    | (?:\band\ so\ on,?\ )?\b(?:which\ )?(?:as\ )?you\ can\ see\b[^;.]*
+    | (?:\band\ so\ on,?\ )?\b(?:which\ (?:as\ )?|as\ )you\ can\ see\b[^;.]*
     | \b(?:covers?|contains?)\ (?:the\ (?:whole|entire)\b|everything\b)
     | \b(?:the\ )?(?:text)?book\ says\b | \bsee\ (?:the\ )?(?:attached|above|below|file)\b
     | \bmy\ (?:keyboard|dog|mother|grandmother|scholarship|words|teacher|professor)\b
@@ -214,20 +221,21 @@ def speaks_of_grading(text: str) -> bool:
     return bool(_ABOUT_GRADING.search(normalise(text)))
 
 
-def _may_hold(answer: str) -> bool:
-    """Rule out most answers cheaply: whatever the patterns match has one of these words or marks."""
-    plain = normalise(answer)
-    return bool(_HINT_MARKS.search(plain)) or not _HINT_WORDS.isdisjoint(_PLAIN_WORD.findall(plain))
-
-
+@lru_cache(maxsize=64)
 def spans(answer: str) -> tuple[Span, ...]:
     """Return where the passages stand, in order, that speak of the grading instead of the subject."""
     found = [one.span() for one in _DISGUISED.finditer(answer)]
-    if _may_hold(answer):
+    plain = normalise(answer)
+    words = _PLAIN_WORD.findall(plain)
+    marked = bool(_HINT_MARKS.search(plain))
+    # Whatever the patterns match has one of these words or marks: most answers need no closer look.
+    if marked or not _ORDER_WORDS.isdisjoint(words):
         orders = [one.span() for one in _SENTENCE.finditer(answer) if speaks_of_grading(one.group())]
         if not orders and speaks_of_grading(answer):  # spread over several sentences
             orders = [(0, len(answer))]
-        found += orders + [one.span() for one in _CLAIM.finditer(answer)]
+        found += orders
+    if marked or not _CLAIM_WORDS.isdisjoint(words):
+        found += [one.span() for one in _CLAIM.finditer(answer)]
     return tuple(sorted(found))
 
 

@@ -184,7 +184,7 @@ def turned_share(table: Floats, negated: NDArray[np.bool_], phrase: Phrase, shar
 
     `table` [a, c] and `negated` [a] are the part of the answer that is looked at; `share` [c].
     """
-    if not phrase.words.size:
+    if not phrase.words.size or not (negated.any() or phrase.negated.any()):
         return 0.0
     part = table[:, phrase.words]
     strength = part.max(axis=0)
