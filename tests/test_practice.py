@@ -339,9 +339,12 @@ def test_a_first_answer_takes_two_commits_and_few_statements(store: Store) -> No
     submit(store, OSMOSIS)
     seen = statements(store)
     submit(store)
-    assert [sql.split()[0] for sql in seen] == [
+    ours = [sql.split()[0] for sql in seen if not sql.startswith("--")]  # a trigger's carry this mark
+    assert ours == [
         *("SELECT", "INSERT"),
-        *("PRAGMA", "BEGIN", "UPDATE", "INSERT", "SELECT", "INSERT", "INSERT", "COMMIT", "PRAGMA"),
+        *("PRAGMA", "BEGIN", "UPDATE", "INSERT", "SELECT", "SELECT", "INSERT"),
+        *("UPDATE", "INSERT", "INSERT", "SELECT", "SELECT", "UPDATE"),
+        *("COMMIT", "PRAGMA"),
     ]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from freerecall import practice
+from freerecall import library, practice
 from freerecall.cards import Card, Deck, KeyPoint, Kind
 from freerecall.errors import ConflictError, NotFoundError
 from freerecall.grades import GraderMode
@@ -188,38 +188,38 @@ def bundled(tmp_path: Path) -> Path:
 
 
 def test_a_bundled_deck_is_read_once(store: Store, bundled: Path) -> None:
-    assert practice.load_bundled(store, [bundled]) == {"letters": DeckChange(added=1)}
-    assert practice.load_bundled(store, [bundled]) == {}
+    assert library.load_bundled(store, [bundled]) == {"letters": DeckChange(added=1)}
+    assert library.load_bundled(store, [bundled]) == {}
     bundled.write_text(BUNDLED.replace("The first", "The very first"))
-    assert practice.load_bundled(store, [bundled]) == {"letters": DeckChange(changed=1)}
+    assert library.load_bundled(store, [bundled]) == {"letters": DeckChange(changed=1)}
     assert store.card("letters:a").reference == "The very first letter"
 
 
 def test_a_users_own_version_of_a_bundled_deck_is_left_alone(store: Store, bundled: Path) -> None:
-    practice.load_bundled(store, [bundled])
+    library.load_bundled(store, [bundled])
     own = BUNDLED.replace("The first", "My first")
-    _, change = practice.import_deck(store, own, name="letters.toml")
+    _, change = library.import_deck(store, own, name="letters.toml")
     assert change == DeckChange(changed=1)
-    assert practice.load_bundled(store, [bundled]) == {}
+    assert library.load_bundled(store, [bundled]) == {}
     bundled.write_text(BUNDLED.replace("The first", "The very first"))
-    assert practice.load_bundled(store, [bundled]) == {}
+    assert library.load_bundled(store, [bundled]) == {}
     assert store.card("letters:a").reference == "My first letter"
 
 
 def test_importing_a_bundled_deck_unchanged_does_not_make_it_the_users_own(
     store: Store, bundled: Path
 ) -> None:
-    practice.load_bundled(store, [bundled])
-    _, change = practice.import_deck(store, bundled)
+    library.load_bundled(store, [bundled])
+    _, change = library.import_deck(store, bundled)
     assert change == DeckChange(unchanged=1)
     bundled.write_text(BUNDLED.replace("The first", "The very first"))
-    assert practice.load_bundled(store, [bundled]) == {"letters": DeckChange(changed=1)}
+    assert library.load_bundled(store, [bundled]) == {"letters": DeckChange(changed=1)}
 
 
 def test_importing_from_a_file_and_from_its_content(store: Store, bundled: Path) -> None:
-    read, change = practice.import_deck(store, bundled)
+    read, change = library.import_deck(store, bundled)
     assert (read.deck.id, change) == ("letters", DeckChange(added=1))
-    _, change = practice.import_deck(store, bundled.read_bytes(), name="letters.toml")
+    _, change = library.import_deck(store, bundled.read_bytes(), name="letters.toml")
     assert change == DeckChange(unchanged=1)
-    read, change = practice.import_deck(store, BUNDLED, "toml", deck_id="mine")
+    read, change = library.import_deck(store, BUNDLED, "toml", deck_id="mine")
     assert (read.deck.id, change) == ("mine", DeckChange(added=1))

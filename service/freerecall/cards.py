@@ -1,6 +1,7 @@
 """What is asked: cards, their key points, and decks of them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -54,3 +55,13 @@ class Deck:
     title: str
     cards: tuple[Card, ...]
     description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PastReview:
+    """A review of a card before it came here: when (UTC), how well (1–5), how long it took."""
+
+    card_id: str
+    at: datetime
+    rating: int
+    elapsed_ms: int | None = None

@@ -117,7 +117,7 @@ def import_command(
     data: Data = None,
 ) -> None:
     """Add a deck, or bring it up to date; unchanged cards keep their history."""
-    from freerecall.practice import import_deck
+    from freerecall.library import import_deck
 
     with _store(context, data) as store:
         result, change = import_deck(store, file, format)
@@ -185,10 +185,10 @@ def study_command(
 @contextmanager
 def _store(context: typer.Context, data: Path | None) -> "Iterator[Store]":
     """Open the store, with the bundled decks in it and every stored answer graded."""
-    from freerecall import practice
+    from freerecall import library, practice
     from freerecall.store import Store
 
     with Store.open(settings(data=data or context.obj).database) as store:
-        practice.load_bundled(store)
+        library.load_bundled(store)
         practice.recover(store, datetime.now(UTC))
         yield store

@@ -1,22 +1,27 @@
 """Practice: what to ask next, an answer and its grade, the language model's verdict, an override."""
 
 import asyncio
-import hashlib
 import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-from freerecall import __version__, decks, grading, scheduling
+from freerecall import grading, scheduling
 from freerecall.cards import Card
-from freerecall.decks import ImportResult
-from freerecall.errors import ConflictError, InputError
+from freerecall.errors import ConflictError, InputError, NotFoundError
 from freerecall.grades import RATINGS, Grade, GraderMode
 from freerecall.llm import LLM
-from freerecall.scheduling import CardState
-from freerecall.store import Answer, DeckChange, NextCard, Override, Review, Stage, Store
+from freerecall.scheduling import CardState, Scheme
+from freerecall.store import (
+    Answer,
+    NextCard,
+    Override,
+    Review,
+    Session,
+    Stage,
+    Store,
+)
 
 MAX_ANSWER = 10_000
 MAX_CLIENT_ID = 200
@@ -33,7 +38,7 @@ class AnswerResult:
     `card` is as it was when answered. `rating` is what counts: the learner's override, else the
     grade's. `due` is when this review has the card come again, `interval` the time from the answer
     to then. `pending`: a language model is still to be asked. `earlier` are the grades that `grade`
-    took the place of, oldest first.
+    took the place of, oldest first. Not `scheduled`: a repetition that left the schedule as it was.
     """
 
     answer_id: str
@@ -47,15 +52,24 @@ class AnswerResult:
     pending: bool
     answered_at: datetime
     earlier: tuple[Grade, ...] = ()
+    scheduled: bool = True
 
 
-def next_card(store: Store, deck_id: str | None, *, now: datetime, learner: str = "local") -> NextCard:
+def next_card(
+    store: Store,
+    deck_id: str | None,
+    *,
+    now: datetime,
+    learner: str = "local",
+    session: Session | None = None,
+) -> NextCard:
     """Return what to ask: the card due for longest, else the first new one in its deck's order.
 
-    `deck_id` None looks at all decks. Raises NotFoundError for an unknown deck.
+    `deck_id` None looks at all decks; a `session` narrows the choice or draws by its seed.
+    Raises NotFoundError for an unknown deck.
     """
     with store.snapshot():
-        return store.next_card(deck_id, _utc(now), learner=learner)
+        return store.next_card(deck_id, _utc(now), learner=learner, session=session)
 
 
 def submit(
@@ -68,17 +82,21 @@ def submit(
     mode: GraderMode,
     now: datetime,
     learner: str = "local",
+    scheduled: bool = True,
+    session: str = "",
+    hints: int = 0,
 ) -> AnswerResult:
     """Store an answer, then grade it with the embedded grader and schedule its card.
 
-    Where `mode` wants a language model's verdict as well, the grade is provisional and `settle`
-    is to follow. The same `client_answer_id` again gives the same answer's result and writes
-    nothing.
+    Not `scheduled`, it is graded only: a repetition right after a review. Where `mode` wants a
+    language model's verdict as well, the grade is provisional and `settle` is to follow. The same
+    `client_answer_id` again gives the same answer's result and writes nothing.
 
     Raises NotFoundError for an unknown card or learner, ConflictError where the
     `client_answer_id` came with another card or text before, InputError for a value out of range.
     """
     _check(answer, client_answer_id, elapsed_ms)
+    _check_text("session", session, MAX_CLIENT_ID)
     card, version = store.card_with_version(card_id)
     row = Answer(
         id=uuid.uuid4().hex,
@@ -90,6 +108,9 @@ def submit(
         mode=mode,
         at=_utc(now),
         elapsed_ms=elapsed_ms,
+        scheduled=scheduled,
+        session=session,
+        hints=hints,
     )
     if store.add_answer(row):
         return _grade(store, row, card, row.at)
@@ -142,7 +163,41 @@ def result(store: Store, answer_id: str) -> AnswerResult:
     """Return a graded answer. Raises NotFoundError."""
     with store.snapshot():
         row = store.answer(answer_id)
-        return _result(row, store.card_version(row.card_version), store.grades(row.id), store.review(row.id))
+        return _stored(store, row)
+
+
+def last_result(store: Store, learner: str = "local") -> AnswerResult | None:
+    """Return the learner's newest answer that was not taken back, if there is one."""
+    answer_id = store.last_answer(learner)
+    return result(store, answer_id) if answer_id else None
+
+
+def undo(store: Store, answer_id: str) -> Card:
+    """Take the learner's newest answer back, with what it did to the schedule; return its card.
+
+    Once more changes nothing. Raises NotFoundError, ConflictError where a later answer stands.
+    """
+    row = store.answer(answer_id)
+    if not row.undone:
+        with store.transaction():
+            if store.last_answer(row.learner) != row.id:
+                raise ConflictError(
+                    "only the newest answer can be taken back; override this one's rating instead"
+                )
+            if row.scheduled and row.stage is not Stage.UNGRADED:
+                _take_back(store, row)
+            else:
+                store.drop_review(row)
+    return store.card(row.card_id)
+
+
+def _take_back(store: Store, row: Answer) -> None:
+    prior = store.review(row.id).prior
+    store.drop_review(row)
+    if prior["last_review"] is None:
+        store.drop_card_state(row.learner, row.card_id)
+    else:
+        store.put_card_state(row.learner, row.card_id, prior)
 
 
 def override(store: Store, answer_id: str, rating: int, reason: str = "", *, now: datetime) -> AnswerResult:
@@ -158,51 +213,22 @@ def override(store: Store, answer_id: str, rating: int, reason: str = "", *, now
     _check_text("reason", reason, MAX_REASON)
     row = store.answer(answer_id)
     _graded(store, row, now)
+    if row.undone:
+        raise ConflictError("this answer was taken back; answer the card again to rate it")
     with store.transaction():
-        log, review = store.overrides(row.id), store.review(row.id)
+        log = store.overrides(row.id)
         if not log or (log[-1].rating, log[-1].reason) != (rating, reason):
-            store.add_override(Override(row.id, _utc(now), rating, review.rating, reason))
-            store.rate_review(row.id, rating, overridden=True)
-            _replay(store, row)
+            before = store.review(row.id).rating if row.scheduled else _rating(store, row)
+            store.add_override(Override(row.id, _utc(now), rating, before, reason))
+            if row.scheduled:
+                store.rate_review(row.id, rating, overridden=True)
+                _replay(store, row)
     return result(store, row.id)
 
 
-def import_deck(
-    store: Store,
-    source: Path | str | bytes,
-    format: str | None = None,
-    *,
-    name: str = "upload",
-    deck_id: str | None = None,
-) -> tuple[ImportResult, DeckChange]:
-    """Read a deck from a file (a Path) or from its content, and store it; all of it or nothing.
-
-    `name` is the file's name where content is given. Raises DeckError, ConflictError.
-    """
-    if isinstance(source, Path):
-        read = decks.read_deck(source, format, deck_id=deck_id)
-    else:
-        read = decks.parse_deck(source, source=name, format=format, deck_id=deck_id)
-    return read, store.put_deck(read.deck)
-
-
-def load_bundled(store: Store, paths: Sequence[Path] | None = None) -> dict[str, DeckChange]:
-    """Store the bundled decks whose files are new or changed; return what changed, by deck.
-
-    A deck that the user has put in the place of a bundled one is left alone.
-    """
-    changes = {}
-    known = store.bundled_files()
-    for path in decks.bundled_decks() if paths is None else paths:
-        digest = hashlib.sha256(__version__.encode() + path.read_bytes()).hexdigest()
-        if known.get(path.name) == digest:
-            continue
-        deck = decks.read_deck(path).deck
-        if store.is_own(deck.id):
-            store.skip_bundled_file(path.name, digest)
-        else:
-            changes[deck.id] = store.put_deck(deck, bundled_file=(path.name, digest))
-    return changes
+def _rating(store: Store, row: Answer) -> int:
+    log = store.overrides(row.id)
+    return log[-1].rating if log else store.grades(row.id)[-1].rating
 
 
 def _graded(store: Store, row: Answer, now: datetime) -> AnswerResult:
@@ -226,10 +252,15 @@ def _grade(store: Store, row: Answer, card: Card, now: datetime) -> AnswerResult
         first = store.move(row.id, Stage.UNGRADED, stage)
         if first:
             store.add_grade(row.id, grade, now)
-            review = _review(store, row, grade.rating)
-    if not first:  # the same answer was sent twice at once, and the other was faster
+            review = _review(store, row, grade.rating) if row.scheduled else None
+    if not first or review is None:  # sent twice at once, and the other was faster; or not scheduled
         return result(store, row.id)
     return _result(replace(row, stage=stage), card, [grade], review)
+
+
+def _scheme(store: Store, row: Answer) -> Scheme:
+    settings = store.settings_of_card(row.learner, row.card_id)
+    return Scheme(settings.retention or scheduling.RETENTION, settings.parameters)
 
 
 def _review(store: Store, row: Answer, rating: int) -> Review:
@@ -239,8 +270,9 @@ def _review(store: Store, row: Answer, rating: int) -> Review:
     late = prior.last_review is not None and prior.last_review > row.at
     if late:
         earlier = [review for review in store.reviews(row.learner, row.card_id) if review.at <= row.at]
-        prior = CardState.from_dict(earlier[-1].result) if earlier else scheduling.new_state(row.card_id)
-    state = scheduling.review(prior, rating, row.at).to_dict()
+        past = store.past_reviews(row.learner, row.card_id)
+        prior = CardState.from_dict(earlier[-1].result) if earlier else scheduling.replay(row.card_id, past)
+    state = scheduling.review(prior, rating, row.at, _scheme(store, row)).to_dict()
     review = store.add_review(row, rating, prior.to_dict(), state)
     if late:
         _replay(store, row)
@@ -253,9 +285,9 @@ def _replay(store: Store, row: Answer) -> None:
     """Recompute a card's states from one answer's review on, all from the state before it."""
     reviews = store.reviews(row.learner, row.card_id)
     start = next(index for index, review in enumerate(reviews) if review.answer_id == row.id)
-    state = CardState.from_dict(reviews[start].prior)
+    state, scheme = CardState.from_dict(reviews[start].prior), _scheme(store, row)
     for review in reviews[start:]:
-        prior, state = state, scheduling.review(state, review.rating, review.at)
+        prior, state = state, scheduling.review(state, review.rating, review.at, scheme)
         store.move_review(review, prior.to_dict(), state.to_dict())
     store.put_card_state(row.learner, row.card_id, state.to_dict())
 
@@ -268,10 +300,34 @@ def _settle(store: Store, row: Answer, verdict: Grade, now: datetime) -> AnswerR
                 store.add_failure(row.id, verdict.provenance)
         elif store.move(row.id, Stage.PENDING, Stage.SETTLED):
             store.add_grade(row.id, verdict, now)
-            if not store.review(row.id).overridden:
+            if row.scheduled and not store.review(row.id).overridden:
                 store.rate_review(row.id, verdict.rating, overridden=False)
                 _replay(store, row)
     return result(store, row.id)
+
+
+def _stored(store: Store, row: Answer) -> AnswerResult:
+    card, grades = store.card_version(row.card_version), store.grades(row.id)
+    if row.scheduled and not row.undone:
+        return _result(row, card, grades, store.review(row.id))
+    if not grades:
+        raise NotFoundError(f"the answer {row.id!r} is not graded")
+    log, state = store.overrides(row.id), store.card_state(row.learner, row.card_id)
+    due = datetime.fromisoformat(state["due"]) if state else row.at
+    return AnswerResult(
+        answer_id=row.id,
+        card=card,
+        answer=row.text,
+        grade=grades[-1],
+        rating=log[-1].rating if log else grades[-1].rating,
+        overridden=bool(log),
+        due=due,
+        interval=max(due - row.at, timedelta()),
+        pending=row.stage is Stage.PENDING,
+        answered_at=row.at,
+        earlier=tuple(grades[:-1]),
+        scheduled=False,
+    )
 
 
 def _result(row: Answer, card: Card, grades: Sequence[Grade], review: Review) -> AnswerResult:

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.datastructures import UploadFile
 
-from freerecall import __version__, grading, practice
+from freerecall import __version__, grading, library, practice
 from freerecall.api.models import (
     AnswerIn,
     AnswerOut,
@@ -99,7 +99,7 @@ async def upload_deck(
         content, name = await file.read(), file.filename or name
     else:
         content = await request.body()
-    read, change = await asyncio.to_thread(practice.import_deck, service.store, content, format, name=name)
+    read, change = await asyncio.to_thread(library.import_deck, service.store, content, format, name=name)
     skipped = [SkippedOut.model_validate(item) for item in read.skipped]
     return ImportOut.of(read.deck.id, read.deck.title, len(read.deck.cards), change, skipped)
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from fastapi import FastAPI, Request
 
-from freerecall import grading, practice
+from freerecall import grading, library, practice
 from freerecall.errors import FreerecallError
 from freerecall.grades import GraderMode
 from freerecall.llm import LLM, from_settings
@@ -93,7 +93,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open the store with the bundled decks, then warm up in the background; close in order."""
     service = Service(app.state.settings)
     app.state.service = service
-    practice.load_bundled(service.store)
+    library.load_bundled(service.store)
     warming = threading.Thread(target=_warm, args=(service.store,), name="warm", daemon=True)
     warming.start()
     settling = asyncio.create_task(service.settle_pending()) if service.llm else None

@@ -1,9 +1,10 @@
 """What reading a deck gives back, and the limits of what is read."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
-from freerecall.cards import Deck
+from freerecall.cards import Deck, PastReview
+
+__all__ = ["ImportResult", "PastReview", "Skipped"]
 
 MAX_BYTES = 20 * 1024 * 1024
 MAX_CARDS = 100_000
@@ -20,16 +21,6 @@ class Skipped:
     number: int
     line: int
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class PastReview:
-    """A review of a card before it came here: when (UTC), how well (1–5), how long it took."""
-
-    card_id: str
-    at: datetime
-    rating: int
-    elapsed_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

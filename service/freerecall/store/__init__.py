@@ -1,6 +1,29 @@
 """Where decks, answers, grades and schedules are kept: one SQLite file."""
 
-from freerecall.store.rows import Answer, DeckChange, DeckSummary, NextCard, Override, Review, Stage
+from freerecall.store.rows import (
+    Answer,
+    DeckChange,
+    DeckSettings,
+    DeckSummary,
+    NextCard,
+    Only,
+    Override,
+    Review,
+    Session,
+    Stage,
+)
 from freerecall.store.sqlite import Store
 
-__all__ = ["Answer", "DeckChange", "DeckSummary", "NextCard", "Override", "Review", "Stage", "Store"]
+__all__ = [
+    "Answer",
+    "DeckChange",
+    "DeckSettings",
+    "DeckSummary",
+    "NextCard",
+    "Only",
+    "Override",
+    "Review",
+    "Session",
+    "Stage",
+    "Store",
+]

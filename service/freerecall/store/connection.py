@@ -89,12 +89,15 @@ class Connection:
 
     @contextmanager
     def transaction(self, *, synced: bool = True) -> Iterator[None]:
-        """Write all or nothing, with no other writer in between. Not to be nested.
+        """Write all or nothing, with no other writer in between. Within another it is a part of that one.
 
         With `synced` False the disk is not waited for: a power cut, though no crash, may undo what
         was written since the last commit that did wait. For what can be worked out again.
         """
         with self._lock:
+            if self._conn.in_transaction:
+                yield
+                return
             if not synced:
                 self._conn.execute("PRAGMA synchronous = NORMAL")
             try:

@@ -1,28 +1,13 @@
-"""Decks and cards in the database, and what is to be asked next."""
+"""Decks and cards in the database: stored, found, listed."""
 
-from datetime import datetime
+import re
 
 from freerecall.cards import Card, Deck
 from freerecall.errors import ConflictError, NotFoundError
 from freerecall.store.connection import Connection
-from freerecall.store.rows import DeckChange, DeckSummary, NextCard, dump_card, load_card, time_text
+from freerecall.store.rows import DeckChange, dump_card, load_card
 
-_SUMMARIES = """
-    SELECT d.id, d.title, d.description,
-        (SELECT count(*) FROM cards c WHERE c.deck_id = d.id AND c.retired = 0),
-        (SELECT count(*) FROM card_states s CROSS JOIN cards c ON c.id = s.card_id
-            WHERE s.learner = :learner AND s.deck_id = d.id AND s.due <= :now AND c.retired = 0),
-        (SELECT count(*) FROM cards c WHERE c.deck_id = d.id AND c.retired = 0 AND NOT EXISTS
-            (SELECT 1 FROM card_states s WHERE s.learner = :learner AND s.card_id = c.id))
-    FROM decks d ORDER BY d.title, d.id"""
-
-# CROSS JOIN keeps SQLite from reading `cards` first: the states come in order of `due`.
-_SCHEDULED = """
-    FROM card_states s CROSS JOIN cards c ON c.id = s.card_id
-    WHERE s.learner = :learner AND c.retired = 0 {in_deck} AND s.due {when} :now"""
-_NEW = """
-    FROM cards c WHERE c.retired = 0 {in_deck} AND NOT EXISTS
-        (SELECT 1 FROM card_states s WHERE s.learner = :learner AND s.card_id = c.id)"""
+_WORD = re.compile(r"\w+")
 
 
 class DeckTables(Connection):
@@ -62,6 +47,7 @@ class DeckTables(Connection):
         stored = {id: (position, version, retired) for id, position, version, retired in rows}
         seen: set[str] = set()
         added = changed = unchanged = 0
+        moved = False
         for position, card in enumerate(deck.cards):
             if card.id in seen:
                 raise ConflictError(f"deck {deck.id!r} has two cards with the id {card.id!r}; rename one")
@@ -72,10 +58,15 @@ class DeckTables(Connection):
             changed += before is not None and not before[2] and before[1] != version
             unchanged += before is not None and not before[2] and before[1] == version
             if before != (position, version, 0):
+                moved = True
                 self._put_card(deck.id, card.id, position, version, content)
+            if before is None or before[1] != version:
+                self._index(deck.id, card)
         gone = [(id,) for id, (_, _, retired) in stored.items() if id not in seen and not retired]
         for key in gone:
             self._write("UPDATE cards SET retired = 1 WHERE id = ?", key)
+        if moved:  # a card may be new in front of what was seen
+            self._write("UPDATE deck_settings SET fresh_from = 0 WHERE deck_id = ?", (deck.id,))
         return DeckChange(added, changed, unchanged, len(gone))
 
     def _put_card(self, deck_id: str, card_id: str, position: int, version: str, content: str) -> None:
@@ -94,6 +85,86 @@ class DeckTables(Connection):
                 f"the card id {card_id!r} of deck {deck_id!r} is taken by another deck; rename one"
             )
 
+    def _index(self, deck_id: str, card: Card) -> None:
+        """Bring a card's tags and its full text up to date."""
+        self._write("DELETE FROM card_tags WHERE card_id = ?", (card.id,))
+        for tag in sorted(set(card.tags)):
+            self._write(
+                "INSERT INTO card_tags (deck_id, tag, card_id) VALUES (?, ?, ?)", (deck_id, tag, card.id)
+            )
+        self._write("INSERT INTO card_rows (card_id) VALUES (?) ON CONFLICT DO NOTHING", (card.id,))
+        (row,) = self._one("SELECT id FROM card_rows WHERE card_id = ?", (card.id,))
+        self._write("DELETE FROM card_texts WHERE rowid = ?", (row,))
+        self._write(
+            "INSERT INTO card_texts (rowid, question, reference, tags) VALUES (?, ?, ?, ?)",
+            (row, card.question, card.reference, " ".join(card.tags)),
+        )
+
+    def put_card(self, deck_id: str, card: Card) -> bool:
+        """Store one card in place of the one with its id. Return False if it is the same.
+
+        The deck becomes the user's own. Raises NotFoundError where the deck has no such card.
+        """
+        with self.transaction():
+            row = self._one(
+                "SELECT position, version FROM cards WHERE id = ? AND deck_id = ? AND retired = 0",
+                (card.id, deck_id),
+            )
+            if row is None:
+                raise NotFoundError(f"deck {deck_id!r} has no card {card.id!r}")
+            version, content = dump_card(card)
+            if version == row[1]:
+                return False
+            self._put_card(deck_id, card.id, row[0], version, content)
+            self._index(deck_id, card)
+            self._write("UPDATE decks SET bundled = 0 WHERE id = ?", (deck_id,))
+        return True
+
+    def find_cards(
+        self, deck_id: str, text: str = "", tag: str = "", *, limit: int = 50, offset: int = 0
+    ) -> tuple[list[Card], int]:
+        """Return the deck's cards that hold every word of `text` (by prefix) and the tag, and their number.
+
+        In the deck's order. The number is counted up to 1,000 beyond the offset.
+        """
+        words = " ".join(f'"{word}"*' for word in _WORD.findall(text))
+        if text.strip() and not words:
+            return [], 0
+        sql = "FROM cards c WHERE c.deck_id = :deck AND c.retired = 0"
+        if words:
+            sql += (
+                " AND c.id IN (SELECT r.card_id FROM card_texts x JOIN card_rows r ON r.id = x.rowid"
+                " WHERE card_texts MATCH :words)"
+            )
+        if tag:
+            sql += " AND EXISTS (SELECT 1 FROM card_tags t WHERE t.card_id = c.id AND t.tag = :tag)"
+        values = {"deck": deck_id, "words": words, "tag": tag, "limit": limit, "offset": offset}
+        (count,) = self._one(f"SELECT count(*) FROM (SELECT 1 {sql} LIMIT :offset + 1000)", values)
+        rows = self._all(
+            "SELECT v.content FROM card_versions v JOIN"
+            f" (SELECT c.version, c.position {sql} ORDER BY c.position LIMIT :limit OFFSET :offset) p"
+            " ON p.version = v.hash ORDER BY p.position",
+            values,
+        )
+        return [load_card(content) for (content,) in rows], count
+
+    def tags(self, deck_id: str) -> list[tuple[str, int]]:
+        """Return the deck's tags, the commonest first, each with its number of cards; at most 200."""
+        rows: list[tuple[str, int]] = self._all(
+            "SELECT t.tag, count(*) AS n FROM card_tags t JOIN cards c ON c.id = t.card_id AND c.retired = 0"
+            " WHERE t.deck_id = ? GROUP BY t.tag ORDER BY n DESC, t.tag LIMIT 200",
+            (deck_id,),
+        )
+        return rows
+
+    def deck_of(self, card_id: str) -> str:
+        """Return the id of a card's deck. Raises NotFoundError."""
+        row = self._one("SELECT deck_id FROM cards WHERE id = ?", (card_id,))
+        if row is None:
+            raise NotFoundError(f"there is no card {card_id!r}")
+        deck: str = row[0]
+        return deck
+
     def bundled_files(self) -> dict[str, str]:
         """Return the names of the bundled deck files that were read, each with its hash."""
         return dict(self._all("SELECT name, hash FROM bundled_files"))
@@ -106,11 +177,6 @@ class DeckTables(Connection):
     def skip_bundled_file(self, name: str, hash: str) -> None:
         """Note a bundled file as read, its deck left as it is."""
         self._write("INSERT OR REPLACE INTO bundled_files (name, hash) VALUES (?, ?)", (name, hash))
-
-    def decks(self, now: datetime, *, learner: str = "local") -> list[DeckSummary]:
-        """Return all decks by title, with what is due at `now`."""
-        rows = self._all(_SUMMARIES, {"learner": learner, "now": time_text(now)})
-        return [DeckSummary(*row) for row in rows]
 
     def deck(self, deck_id: str) -> Deck:
         """Return a deck with its cards in order. Raises NotFoundError."""
@@ -152,26 +218,3 @@ class DeckTables(Connection):
         if row is None:
             raise NotFoundError(f"there is no card version {version!r}")
         return load_card(row[0])
-
-    def next_card(self, deck_id: str | None, now: datetime, *, learner: str = "local") -> NextCard:
-        """Return what to ask: the card due for longest, else the first new one in its deck's order.
-
-        `deck_id` None looks at all decks. Raises NotFoundError for an unknown deck.
-        """
-        if deck_id is not None and not self._one("SELECT 1 FROM decks WHERE id = ?", (deck_id,)):
-            raise NotFoundError(f"there is no deck {deck_id!r}")
-        values = {"learner": learner, "deck": deck_id, "now": time_text(now)}
-        due_now = _SCHEDULED.format(in_deck="AND s.deck_id = :deck" if deck_id is not None else "", when="<=")
-        later = _SCHEDULED.format(in_deck="AND s.deck_id = :deck" if deck_id is not None else "", when=">")
-        new = _NEW.format(in_deck="AND c.deck_id = :deck" if deck_id is not None else "")
-        due_count = self._one("SELECT count(*)" + due_now, values)[0]
-        new_count = self._one("SELECT count(*)" + new, values)[0]
-        found = None
-        if due_count:
-            found = self._one("SELECT s.card_id" + due_now + " ORDER BY s.due, s.card_id LIMIT 1", values)
-        elif new_count:
-            found = self._one("SELECT c.id" + new + " ORDER BY c.deck_id, c.position LIMIT 1", values)
-        if found:
-            return NextCard(self.card(found[0]), due_count, new_count, None)
-        row = self._one("SELECT s.due" + later + " ORDER BY s.due LIMIT 1", values)
-        return NextCard(None, 0, 0, datetime.fromisoformat(row[0]) if row else None)

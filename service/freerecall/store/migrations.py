@@ -1,5 +1,7 @@
 """The database's schema, as steps that are each applied once, in order. Never edit a step; add one."""
 
+import json
+
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
@@ -124,3 +126,122 @@ CREATE TABLE card_states (
 CREATE INDEX card_states_due_in_deck ON card_states (learner, deck_id, due, card_id);
 CREATE INDEX card_states_due ON card_states (learner, due, card_id)
 """
+
+
+@migrations()
+def m002_sessions(db: Database) -> None:
+    """Sessions, cards held back, limits, tags, full-text search, imported history, and running counts.
+
+    `review_days` and `card_counts` are kept by triggers, so that no page counts a million reviews.
+    `deck_settings.fresh_from` is a position before which the learner has seen every card.
+    """
+    strict = "STRICT" if db.supports_strict else ""
+    for statement in _M002:
+        db.execute(statement.format(strict=strict))
+    for deck_id, card_id, content in db.execute(
+        "SELECT c.deck_id, c.id, v.content FROM cards c JOIN card_versions v ON v.hash = c.version"
+    ).fetchall():
+        card = json.loads(content)
+        db.execute("INSERT INTO card_rows (card_id) VALUES (?)", (card_id,))
+        db.execute(
+            "INSERT INTO card_texts (rowid, question, reference, tags)"
+            " SELECT id, ?, ?, ? FROM card_rows WHERE card_id = ?",
+            (card["question"], card["reference"], " ".join(card["tags"]), card_id),
+        )
+        for tag in set(card["tags"]):
+            db.execute(
+                "INSERT INTO card_tags (deck_id, tag, card_id) VALUES (?, ?, ?)", (deck_id, tag, card_id)
+            )
+
+
+_COUNT_REVIEW = """
+    INSERT INTO review_days (learner, deck_id, day, rating, phase, n)
+        SELECT {row}.learner, deck_id, {row}.day, {row}.rating, {row}.phase, {n} FROM cards
+        WHERE id = {row}.card_id
+        ON CONFLICT (learner, deck_id, day, rating, phase) DO UPDATE SET n = n + {n};
+    INSERT INTO card_counts (learner, card_id, n, low)
+        VALUES ({row}.learner, {row}.card_id, {n}, {n} * ({row}.rating <= 2))
+        ON CONFLICT (learner, card_id) DO UPDATE SET n = n + excluded.n, low = low + excluded.low;
+"""
+_COUNT_IN, _COUNT_OUT = _COUNT_REVIEW.format(row="new", n=1), _COUNT_REVIEW.format(row="old", n=-1)
+
+_M002 = (
+    "ALTER TABLE answers ADD COLUMN scheduled INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE answers ADD COLUMN session TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE answers ADD COLUMN hints INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE answers ADD COLUMN undone INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX answers_by_time ON answers (learner, answered_at)",
+    "CREATE INDEX answers_by_card ON answers (card_id, answered_at)",
+    "CREATE INDEX answers_of_session ON answers (session, card_id) WHERE session <> ''",
+    "ALTER TABLE reviews ADD COLUMN day TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE reviews ADD COLUMN phase TEXT NOT NULL DEFAULT ''",
+    """UPDATE reviews SET day = substr(at, 1, 10), phase = CASE
+        WHEN json_extract(prior, '$.last_review') IS NULL THEN 'new'
+        ELSE json_extract(prior, '$.state') END""",
+    """CREATE TABLE card_flags (
+        learner TEXT NOT NULL REFERENCES learners,
+        card_id TEXT NOT NULL REFERENCES cards,
+        suspended INTEGER NOT NULL DEFAULT 0 CHECK (suspended IN (0, 1)),
+        buried_until TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (learner, card_id)
+    ) {strict}""",
+    """CREATE TABLE deck_settings (
+        learner TEXT NOT NULL REFERENCES learners,
+        deck_id TEXT NOT NULL REFERENCES decks,
+        new_per_day INTEGER,
+        reviews_per_day INTEGER,
+        retention REAL,
+        parameters TEXT NOT NULL DEFAULT '',
+        fresh_from INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (learner, deck_id)
+    ) {strict}""",
+    """CREATE TABLE card_tags (
+        deck_id TEXT NOT NULL REFERENCES decks,
+        tag TEXT NOT NULL,
+        card_id TEXT NOT NULL REFERENCES cards,
+        PRIMARY KEY (deck_id, tag, card_id)
+    ) {strict}""",
+    "CREATE INDEX card_tags_by_card ON card_tags (card_id)",
+    """CREATE TABLE card_rows (
+        id INTEGER PRIMARY KEY,
+        card_id TEXT NOT NULL UNIQUE REFERENCES cards
+    ) {strict}""",
+    "CREATE VIRTUAL TABLE card_texts USING fts5"
+    " (question, reference, tags, tokenize = 'unicode61 remove_diacritics 2')",
+    """CREATE TABLE past_reviews (
+        learner TEXT NOT NULL REFERENCES learners,
+        card_id TEXT NOT NULL REFERENCES cards,
+        at TEXT NOT NULL,
+        rating INTEGER NOT NULL CHECK (rating BETWEEN 1 AND 5),
+        elapsed_ms INTEGER,
+        PRIMARY KEY (learner, card_id, at)
+    ) {strict}""",
+    """CREATE TABLE review_days (
+        learner TEXT NOT NULL REFERENCES learners,
+        deck_id TEXT NOT NULL REFERENCES decks,
+        day TEXT NOT NULL,
+        rating INTEGER NOT NULL,
+        phase TEXT NOT NULL,
+        n INTEGER NOT NULL,
+        PRIMARY KEY (learner, deck_id, day, rating, phase)
+    ) {strict}""",
+    """CREATE TABLE card_counts (
+        learner TEXT NOT NULL REFERENCES learners,
+        card_id TEXT NOT NULL REFERENCES cards,
+        n INTEGER NOT NULL,
+        low INTEGER NOT NULL,
+        PRIMARY KEY (learner, card_id)
+    ) {strict}""",
+    "CREATE INDEX card_counts_by_low ON card_counts (learner, low)",
+    "CREATE INDEX overrides_by_time ON overrides (at)",
+    """INSERT INTO review_days (learner, deck_id, day, rating, phase, n)
+        SELECT r.learner, c.deck_id, r.day, r.rating, r.phase, count(*)
+        FROM reviews r JOIN cards c ON c.id = r.card_id GROUP BY 1, 2, 3, 4, 5""",
+    """INSERT INTO card_counts (learner, card_id, n, low)
+        SELECT learner, card_id, count(*), sum(rating <= 2) FROM reviews GROUP BY 1, 2""",
+    f"CREATE TRIGGER reviews_counted AFTER INSERT ON reviews BEGIN {_COUNT_IN} END",
+    f"CREATE TRIGGER reviews_uncounted AFTER DELETE ON reviews BEGIN {_COUNT_OUT} END",
+    "CREATE TRIGGER reviews_recounted AFTER UPDATE OF rating, phase, day ON reviews"
+    " WHEN old.rating <> new.rating OR old.phase <> new.phase OR old.day <> new.day"
+    f" BEGIN {_COUNT_OUT} {_COUNT_IN} END",
+)

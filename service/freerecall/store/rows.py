@@ -13,9 +13,45 @@ from freerecall.cards import Card, KeyPoint, Kind
 from freerecall.grades import DecidedBy, Evidence, FoundBy, Grade, GraderMode, Provenance, Verdict
 
 
+class Only(StrEnum):
+    """What a session asks: what is due and then what is new, only one of these, or anything at all."""
+
+    ALL = "all"
+    DUE = "due"
+    NEW = "new"
+    CRAM = "cram"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A choice of cards. With a `seed` the order is drawn by it; the same seed draws the same order.
+
+    `id` marks the session's answers, so that cramming asks no card twice.
+    """
+
+    only: Only = Only.ALL
+    tag: str = ""
+    seed: int | None = None
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeckSettings:
+    """One learner's limits and schedule for a deck; None: no limit, the default retention.
+
+    `retention` is the share to be remembered when due, 0.7–0.99. `parameters` are FSRS's, fitted to
+    the learner; empty means its defaults.
+    """
+
+    new_per_day: int | None = None
+    reviews_per_day: int | None = None
+    retention: float | None = None
+    parameters: tuple[float, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class DeckSummary:
-    """A deck and its numbers of cards: in all, due now, and never reviewed."""
+    """A deck and its numbers of cards: in all, due now, and never reviewed (each of these up to 1,000)."""
 
     id: str
     title: str
@@ -45,7 +81,11 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a learner typed for a card. `card_version` names the card's content at that time."""
+    """What a learner typed for a card. `card_version` names the card's content at that time.
+
+    Not `scheduled`: a repetition that does not count as a review. `hints` is how far the learner
+    asked for help. `undone`: taken back, with its review.
+    """
 
     id: str
     learner: str
@@ -57,6 +97,10 @@ class Answer:
     at: datetime
     elapsed_ms: int | None
     stage: Stage = Stage.UNGRADED
+    scheduled: bool = True
+    session: str = ""
+    hints: int = 0
+    undone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +245,8 @@ def load_grade(row: Sequence[Any]) -> Grade:
 
 def load_answer(row: Sequence[Any]) -> Answer:
     """Read the columns in the order of Answer's fields."""
-    id, learner, client_answer_id, card_id, version, text, mode, at, elapsed_ms, stage = row
+    id, learner, client_answer_id, card_id, version, text, mode, at, elapsed_ms, stage, *rest = row
+    scheduled, session, hints, undone = rest
     return Answer(
         id=id,
         learner=learner,
@@ -213,6 +258,10 @@ def load_answer(row: Sequence[Any]) -> Answer:
         at=datetime.fromisoformat(at),
         elapsed_ms=elapsed_ms,
         stage=Stage(stage),
+        scheduled=bool(scheduled),
+        session=session,
+        hints=hints,
+        undone=bool(undone),
     )
 
 

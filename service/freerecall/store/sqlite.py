@@ -2,12 +2,14 @@
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from freerecall.cards import PastReview
 from freerecall.errors import NotFoundError
 from freerecall.grades import Grade, Provenance
-from freerecall.store.decks import DeckTables
+from freerecall.store.queue import QueueTables
 from freerecall.store.rows import (
     Answer,
     Override,
@@ -24,7 +26,10 @@ from freerecall.store.rows import (
 
 JsonObject = dict[str, Any]
 
-_ANSWER = "id, learner, client_answer_id, card_id, card_version, text, mode, answered_at, elapsed_ms, stage"
+_ANSWER = (
+    "id, learner, client_answer_id, card_id, card_version, text, mode, answered_at, elapsed_ms,"
+    " stage, scheduled, session, hints, undone"
+)
 _GRADE = (
     "rating, score, confidence, decided_by, provisional, evidence, feedback,"
     " calibration, prompt, model, latency_ms, tokens_in, tokens_out, cost_usd, cached, error"
@@ -32,7 +37,7 @@ _GRADE = (
 _REVIEW = "id, answer_id, at, rating, source, prior, result"
 
 
-class Store(DeckTables):
+class Store(QueueTables):
     """One learner's or many learners' practice. Made by `Store.open`; any thread may use it.
 
     Methods write in a commit of their own, or in the `transaction` around them.
@@ -52,7 +57,8 @@ class Store(DeckTables):
             return bool(
                 self._write(
                     "INSERT INTO answers (id, learner, client_answer_id, card_id, card_version, text, mode,"
-                    " answered_at, elapsed_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                    " answered_at, elapsed_ms, scheduled, session, hints)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                     " ON CONFLICT (learner, client_answer_id) DO NOTHING",
                     (
                         answer.id,
@@ -64,6 +70,9 @@ class Store(DeckTables):
                         answer.mode.value,
                         time_text(answer.at),
                         answer.elapsed_ms,
+                        int(answer.scheduled),
+                        answer.session,
+                        answer.hints,
                     ),
                 )
             )
@@ -72,7 +81,7 @@ class Store(DeckTables):
 
     def answer(self, answer_id: str) -> Answer:
         """Return an answer. Raises NotFoundError."""
-        row = self._one(f"SELECT {_ANSWER} FROM answers WHERE id = ?", (answer_id,))  # noqa: S608
+        row = self._one(f"SELECT {_ANSWER} FROM answers WHERE id = ?", (answer_id,))
         if row is None:
             raise NotFoundError(f"there is no answer {answer_id!r}")
         return load_answer(row)
@@ -80,7 +89,7 @@ class Store(DeckTables):
     def answer_of_client(self, learner: str, client_answer_id: str) -> Answer:
         """Return the answer that a client sent under this id. Raises NotFoundError."""
         row = self._one(
-            f"SELECT {_ANSWER} FROM answers WHERE learner = ? AND client_answer_id = ?",  # noqa: S608
+            f"SELECT {_ANSWER} FROM answers WHERE learner = ? AND client_answer_id = ?",
             (learner, client_answer_id),
         )
         if row is None:
@@ -111,14 +120,14 @@ class Store(DeckTables):
     def add_grade(self, answer_id: str, grade: Grade, at: datetime) -> None:
         """Store a grade beside the answer's earlier ones; from now on it is the one that counts."""
         self._write(
-            f"INSERT INTO grades (answer_id, graded_at, {_GRADE})"  # noqa: S608
+            f"INSERT INTO grades (answer_id, graded_at, {_GRADE})"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (answer_id, time_text(at), *dump_grade(grade)),
         )
 
     def grades(self, answer_id: str) -> list[Grade]:
         """Return an answer's grades, oldest first; the last one counts."""
-        rows = self._all(f"SELECT {_GRADE} FROM grades WHERE answer_id = ? ORDER BY id", (answer_id,))  # noqa: S608
+        rows = self._all(f"SELECT {_GRADE} FROM grades WHERE answer_id = ? ORDER BY id", (answer_id,))
         return [load_grade(row) for row in rows]
 
     def add_failure(self, answer_id: str, failed: Provenance) -> None:
@@ -153,13 +162,15 @@ class Store(DeckTables):
     def add_review(self, answer: Answer, rating: int, prior: JsonObject, result: JsonObject) -> Review:
         """Log the step that an answer makes in its card's schedule."""
         (id,) = self._one(
-            "INSERT INTO reviews (answer_id, learner, card_id, at, rating, source, prior, result)"
-            " VALUES (?, ?, ?, ?, ?, 'grade', ?, ?) RETURNING id",
+            "INSERT INTO reviews (answer_id, learner, card_id, at, day, phase, rating, source, prior, result)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, 'grade', ?, ?) RETURNING id",
             (
                 answer.id,
                 answer.learner,
                 answer.card_id,
                 time_text(answer.at),
+                answer.at.astimezone().date().isoformat(),
+                _phase(prior),
                 rating,
                 dump_json(prior),
                 dump_json(result),
@@ -177,13 +188,13 @@ class Store(DeckTables):
     def move_review(self, review: Review, prior: JsonObject, result: JsonObject) -> None:
         """Change the states before and after a review."""
         self._write(
-            "UPDATE reviews SET prior = ?, result = ? WHERE id = ?",
-            (dump_json(prior), dump_json(result), review.id),
+            "UPDATE reviews SET prior = ?, result = ?, phase = ? WHERE id = ?",
+            (dump_json(prior), dump_json(result), _phase(prior), review.id),
         )
 
     def review(self, answer_id: str) -> Review:
         """Return an answer's review. Raises NotFoundError while it is not graded."""
-        row = self._one(f"SELECT {_REVIEW} FROM reviews WHERE answer_id = ?", (answer_id,))  # noqa: S608
+        row = self._one(f"SELECT {_REVIEW} FROM reviews WHERE answer_id = ?", (answer_id,))
         if row is None:
             raise NotFoundError(f"the answer {answer_id!r} has no review")
         return load_review(row)
@@ -191,7 +202,7 @@ class Store(DeckTables):
     def reviews(self, learner: str, card_id: str) -> list[Review]:
         """Return a card's reviews in the order of their times, or as stored where these are the same."""
         rows = self._all(
-            f"SELECT {_REVIEW} FROM reviews WHERE learner = ? AND card_id = ? ORDER BY at, id",  # noqa: S608
+            f"SELECT {_REVIEW} FROM reviews WHERE learner = ? AND card_id = ? ORDER BY at, id",
             (learner, card_id),
         )
         return [load_review(row) for row in rows]
@@ -206,9 +217,89 @@ class Store(DeckTables):
 
     def put_card_state(self, learner: str, card_id: str, state: JsonObject) -> None:
         """Store a card's state; its `due` decides when the card is asked again."""
-        self._write(
-            "INSERT INTO card_states (learner, card_id, deck_id, due, state)"
-            " SELECT ?, id, deck_id, ?, ? FROM cards WHERE id = ?"
-            " ON CONFLICT (learner, card_id) DO UPDATE SET due = excluded.due, state = excluded.state",
-            (learner, time_text(datetime.fromisoformat(state["due"])), dump_json(state), card_id),
+        values = {
+            "learner": learner,
+            "card": card_id,
+            "due": time_text(datetime.fromisoformat(state["due"])),
+            "state": dump_json(state),
+        }
+        known = self._write(
+            "UPDATE card_states SET due = :due, state = :state WHERE learner = :learner AND card_id = :card",
+            values,
         )
+        if not known:
+            self._write(
+                "INSERT INTO card_states (learner, card_id, deck_id, due, state)"
+                " SELECT :learner, id, deck_id, :due, :state FROM cards WHERE id = :card",
+                values,
+            )
+            self._seen_up_to(learner, card_id)
+
+    def drop_review(self, row: Answer) -> None:
+        """Take an answer back: its review goes, the answer stays, marked."""
+        self._write("DELETE FROM reviews WHERE answer_id = ?", (row.id,))
+        self._write("UPDATE answers SET undone = 1, stage = 'settled' WHERE id = ?", (row.id,))
+
+    def drop_card_state(self, learner: str, card_id: str) -> None:
+        """Make a card new again for a learner."""
+        self._write("DELETE FROM card_states WHERE learner = ? AND card_id = ?", (learner, card_id))
+        self._write(
+            "UPDATE deck_settings SET fresh_from = min(fresh_from, (SELECT position FROM cards WHERE id = ?))"
+            " WHERE learner = ? AND deck_id = (SELECT deck_id FROM cards WHERE id = ?)",
+            (card_id, learner, card_id),
+        )
+
+    def last_answer(self, learner: str) -> str | None:
+        """Return the id of the learner's newest answer that was not taken back."""
+        row = self._one(
+            "SELECT id FROM answers WHERE learner = ? AND undone = 0"
+            " ORDER BY answered_at DESC, rowid DESC LIMIT 1",
+            (learner,),
+        )
+        return row[0] if row else None
+
+    def answers_to(self, card_id: str, learner: str, limit: int = 20) -> list[str]:
+        """Return the ids of the newest graded answers to a card, newest first."""
+        rows = self._all(
+            "SELECT id FROM answers WHERE card_id = ? AND learner = ? AND undone = 0 AND stage <> 'ungraded'"
+            " ORDER BY answered_at DESC LIMIT ?",
+            (card_id, learner, limit),
+        )
+        return [id for (id,) in rows]
+
+    def add_past_reviews(self, learner: str, reviews: Sequence[PastReview]) -> int:
+        """Store imported history; what is known already is passed over. Return how many were new."""
+        return sum(
+            self._write(
+                "INSERT INTO past_reviews (learner, card_id, at, rating, elapsed_ms) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT DO NOTHING",
+                (learner, review.card_id, time_text(review.at), review.rating, review.elapsed_ms),
+            )
+            for review in reviews
+        )
+
+    def past_reviews(self, learner: str, card_id: str) -> list[PastReview]:
+        """Return a card's imported history, oldest first."""
+        rows = self._all(
+            "SELECT at, rating, elapsed_ms FROM past_reviews WHERE learner = ? AND card_id = ? ORDER BY at",
+            (learner, card_id),
+        )
+        return [PastReview(card_id, datetime.fromisoformat(at), *rest) for at, *rest in rows]
+
+    def history(self, learner: str, deck_id: str) -> list[PastReview]:
+        """Return all of a deck's reviews, imported and made here, by card and time."""
+        rows = self._all(
+            "SELECT r.card_id, r.at, r.rating, a.elapsed_ms FROM reviews r"
+            " JOIN answers a ON a.id = r.answer_id JOIN cards c ON c.id = r.card_id"
+            " WHERE r.learner = :learner AND c.deck_id = :deck UNION ALL"
+            " SELECT p.card_id, p.at, p.rating, p.elapsed_ms FROM past_reviews p"
+            " JOIN cards c ON c.id = p.card_id"
+            " WHERE p.learner = :learner AND c.deck_id = :deck ORDER BY 1, 2",
+            {"learner": learner, "deck": deck_id},
+        )
+        return [PastReview(card, datetime.fromisoformat(at), *rest) for card, at, *rest in rows]
+
+
+def _phase(prior: JsonObject) -> str:
+    """What a review was for: a new card, one being (re)learned, or one in review."""
+    return "new" if prior["last_review"] is None else str(prior["state"])

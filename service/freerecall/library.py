@@ -1,0 +1,119 @@
+"""Decks as the learner keeps them: imported, limited, put aside card by card, scheduled to fit."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from freerecall import __version__, decks, derive, scheduling
+from freerecall.cards import Card
+from freerecall.decks import ImportResult
+from freerecall.errors import InputError
+from freerecall.store import DeckChange, DeckSettings, Store
+
+MOST_PER_DAY = 9_999
+SKIP = timedelta(minutes=10)
+HOLDS = ("skip", "bury", "suspend", "release")
+_WORD = re.compile(r"\w+")
+
+
+def import_deck(
+    store: Store,
+    source: Path | str | bytes,
+    format: str | None = None,
+    *,
+    name: str = "upload",
+    deck_id: str | None = None,
+) -> tuple[ImportResult, DeckChange]:
+    """Read a deck from a file (a Path) or from its content, and store it; all of it or nothing.
+
+    `name` is the file's name where content is given. Raises DeckError, ConflictError.
+    """
+    if isinstance(source, Path):
+        read = decks.read_deck(source, format, deck_id=deck_id)
+    else:
+        read = decks.parse_deck(source, source=name, format=format, deck_id=deck_id)
+    return read, put_import(store, read)
+
+
+def put_import(store: Store, read: ImportResult, learner: str = "local") -> DeckChange:
+    """Store a deck that was read, and the study history that came with it; all of it or nothing.
+
+    History from elsewhere gives a card its place in the schedule where it has none here yet.
+    """
+    with store.transaction():
+        change = store.put_deck(read.deck)
+        store.add_past_reviews(learner, read.reviews)
+        for card_id in {review.card_id for review in read.reviews}:
+            if store.card_state(learner, card_id) is None:
+                state = scheduling.replay(card_id, store.past_reviews(learner, card_id))
+                store.put_card_state(learner, card_id, state.to_dict())
+    return change
+
+
+def load_bundled(store: Store, paths: Sequence[Path] | None = None) -> dict[str, DeckChange]:
+    """Store the bundled decks whose files are new or changed; return what changed, by deck.
+
+    A deck that the user has put in the place of a bundled one is left alone.
+    """
+    changes = {}
+    known = store.bundled_files()
+    for path in decks.bundled_decks() if paths is None else paths:
+        digest = hashlib.sha256(__version__.encode() + path.read_bytes()).hexdigest()
+        if known.get(path.name) == digest:
+            continue
+        deck = decks.read_deck(path).deck
+        if store.is_own(deck.id):
+            store.skip_bundled_file(path.name, digest)
+        else:
+            changes[deck.id] = store.put_deck(deck, bundled_file=(path.name, digest))
+    return changes
+
+
+def hold(store: Store, card_id: str, how: str, *, now: datetime, learner: str = "local") -> None:
+    """Put a card aside: `skip` for ten minutes, `bury` until tomorrow, `suspend` until `release`.
+
+    Raises NotFoundError for an unknown card, InputError for another word.
+    """
+    if how not in HOLDS:
+        raise InputError(f"a card can be put aside by {', '.join(HOLDS)}; not by {how!r}")
+    midnight = (now.astimezone() + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    until = {"skip": now + SKIP, "bury": midnight}.get(how)
+    store.hold(learner, card_id, suspended=how == "suspend", until=until)
+
+
+def hint(card: Card, level: int) -> list[str]:
+    """Return help for a card: at level 1 a blank for each key point, at level 2 its words' first letters."""
+    points = card.points or derive.points_of(card.question, card.reference, card.kind)
+    return ["…" if level < 2 else _first_letters(point.text) for point in points]
+
+
+def _first_letters(text: str) -> str:
+    return _WORD.sub(lambda word: word.group()[0] + "·" * (len(word.group()) - 1), text)
+
+
+def configure(store: Store, deck_id: str, settings: DeckSettings, learner: str = "local") -> None:
+    """Set a deck's daily limits and its schedule.
+
+    Raises NotFoundError for an unknown deck, InputError for a value out of range.
+    """
+    for name, limit in (("new", settings.new_per_day), ("reviews", settings.reviews_per_day)):
+        if limit is not None and not 0 <= limit <= MOST_PER_DAY:
+            raise InputError(f"the {name} a day are {limit}; they must be from 0 to {MOST_PER_DAY}")
+    low, high = scheduling.RETENTIONS
+    if settings.retention is not None and not low <= settings.retention <= high:
+        raise InputError(f"the retention is {settings.retention}; it must be from {low} to {high}")
+    store.put_deck_settings(learner, deck_id, settings)
+
+
+def fit_schedule(store: Store, deck_id: str, learner: str = "local") -> tuple[float, ...]:
+    """Fit FSRS's parameters to the learner's own reviews of a deck, and use them from now on.
+
+    Raises NotFoundError, InputError where there are too few reviews.
+    """
+    settings = store.deck_settings(learner, deck_id)
+    fitted = scheduling.fit(store.history(learner, deck_id))
+    configure(store, deck_id, replace(settings, parameters=fitted), learner)
+    return fitted
