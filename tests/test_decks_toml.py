@@ -151,7 +151,7 @@ def test_a_card_of_another_deck_is_not_written() -> None:
 
 
 def test_an_export_is_for_reading() -> None:
-    text = write_deck(parse(DECK), "toml")
+    text = write_deck(parse(DECK), "toml").decode()
     assert 'reference = """\nA fixed loop\nthat does not slip"""' in text
     assert 'id = "bowline"' in text
     assert "alternatives = []" not in text

@@ -141,14 +141,17 @@ def export_command(
     deck: Annotated[
         str, typer.Argument(metavar="DECK", help="The deck's id, as `freerecall decks` lists it.")
     ],
-    format: Annotated[str, typer.Option("--format", metavar="F", help="toml.")] = "toml",
+    format: Annotated[
+        str, typer.Option("--format", metavar="F", help="One of those in docs/decks.md.")
+    ] = "toml",
     data: Data = None,
 ) -> None:
     """Write a deck to standard output."""
     from freerecall.decks import write_deck
 
     with _store(context, data) as store:
-        typer.echo(write_deck(store.deck(deck), format), nl=False)
+        sys.stdout.buffer.write(write_deck(store.deck(deck), format, store.history("local", deck)))
+        sys.stdout.flush()
 
 
 @app.command("decks")

@@ -2,20 +2,26 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from freerecall import __version__, decks, derive, scheduling
-from freerecall.cards import Card
+from freerecall.cards import Card, Kind
 from freerecall.decks import ImportResult
+from freerecall.decks.points import load_points
+from freerecall.decks.result import MAX_POINTS, MAX_TEXT
+from freerecall.decks.text import clean, clean_line
 from freerecall.errors import InputError
 from freerecall.store import DeckChange, DeckSettings, Store
 
 MOST_PER_DAY = 9_999
 SKIP = timedelta(minutes=10)
 HOLDS = ("skip", "bury", "suspend", "release")
+_LONG_POINT, _MOST_PROBLEMS = 200, 200
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WORD = re.compile(r"\w+")
 
 
@@ -70,6 +76,83 @@ def load_bundled(store: Store, paths: Sequence[Path] | None = None) -> dict[str,
         else:
             changes[deck.id] = store.put_deck(deck, bundled_file=(path.name, digest))
     return changes
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What an import would do: the deck as read, and what is odd about its cards (id, remark)."""
+
+    read: ImportResult
+    kinds: dict[Kind, int]
+    points: int
+    problems: tuple[tuple[str, str], ...]
+    new: bool
+
+
+def preview(store: Store, content: bytes, name: str, format: str | None = None) -> Preview:
+    """Read a deck and say what is in it; nothing is stored. Raises DeckError."""
+    read = decks.parse_deck(content, source=name, format=format)
+    kinds = Counter(card.kind for card in read.deck.cards)
+    problems = []
+    seen: dict[str, str] = {}
+    for card in read.deck.cards:
+        points = card.points or derive.points_of(card.question, card.reference, card.kind)
+        if len(points) == 1 and len(points[0].text) > _LONG_POINT:
+            problems.append((card.id, "one long key point: split it, or it is all or nothing"))
+        if (other := seen.setdefault(card.question, card.id)) != card.id:
+            problems.append((card.id, f"asks the same as {other}"))
+    count = sum(
+        len(card.points or derive.points_of(card.question, card.reference, card.kind))
+        for card in read.deck.cards
+    )
+    new = read.deck.id not in {deck.id for deck in store.decks(_EPOCH)}
+    return Preview(read, dict(kinds), count, tuple(problems[:_MOST_PROBLEMS]), new)
+
+
+def edit_card(
+    store: Store,
+    card_id: str,
+    *,
+    question: str,
+    reference: str,
+    kind: str,
+    points: str = "",
+    alternatives: str = "",
+    footnote: str = "",
+    tags: str = "",
+    save: bool = True,
+) -> Card:
+    """Change a card as a form gives it; return it. With `save` False it is only made, to be tried.
+
+    `points` has one key point a line (see decks.points), `alternatives` one full answer a line,
+    `tags` are separated by blanks. Raises NotFoundError, InputError, DeckError.
+    """
+    deck_id = store.deck_of(card_id)
+    try:
+        kind = Kind(kind)
+    except ValueError:
+        raise InputError(f"the kind is {kind!r}; it must be one of {', '.join(Kind)}") from None
+    card = Card(
+        id=card_id,
+        question=clean(question),
+        reference=clean(reference),
+        kind=Kind(kind),
+        points=load_points(points),
+        alternatives=tuple(line for row in alternatives.splitlines() if (line := clean_line(row))),
+        footnote=clean(footnote),
+        tags=tuple(dict.fromkeys(clean_line(tag) for tag in tags.split())),
+    )
+    for name, text in (("question", card.question), ("reference answer", card.reference)):
+        if not text:
+            raise InputError(f"the {name} is empty")
+    for text in (card.question, card.reference, card.footnote, *card.alternatives, *card.tags):
+        if len(text) > MAX_TEXT:
+            raise InputError(f"a text has {len(text)} characters; the most is {MAX_TEXT}")
+    if max(len(card.alternatives), len(card.tags)) > MAX_POINTS:
+        raise InputError(f"there are too many alternatives or tags; the most is {MAX_POINTS}")
+    if save:
+        store.put_card(deck_id, card)
+    return card
 
 
 def hold(store: Store, card_id: str, how: str, *, now: datetime, learner: str = "local") -> None:

@@ -1,8 +1,10 @@
 """How the ways in say things: hints, times."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from freerecall.cards import Kind
+from freerecall.grades import Grade, Verdict
 
 HINTS = {
     Kind.DEFINITION: "",
@@ -27,3 +29,23 @@ def until(due: datetime, now: datetime) -> str:
             count = max(1, round(left / length))
             return f"in {count} {unit}{'' if count == 1 else 's'}"
     return "in a minute"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a second look made of a key point, and the learner's words that it went by."""
+
+    point: str
+    before: Verdict
+    after: Verdict
+    quote: str
+
+
+def changes(before: Grade, after: Grade) -> list[Change]:
+    """Return the key points that two grades of one answer see differently."""
+    pairs = zip(before.evidence, after.evidence, strict=False)
+    return [
+        Change(new.point, old.verdict, new.verdict, new.quote)
+        for old, new in pairs
+        if old.point == new.point and old.verdict is not new.verdict
+    ]

@@ -58,7 +58,7 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, send_with_headers)
             return
-        limit = MAX_UPLOAD if scope["path"].startswith(("/api/v1/decks", "/decks")) else MAX_BODY
+        limit = MAX_UPLOAD if scope["path"].startswith(("/api/v1/decks", "/import")) else MAX_BODY
         await self.app(scope, _limited(receive, limit), send_with_headers)
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:

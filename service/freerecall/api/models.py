@@ -1,14 +1,15 @@
 """The shapes that /api/v1 takes and gives."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from freerecall.cards import Card, Kind
 from freerecall.grades import DecidedBy, FoundBy, Grade, GraderMode, Verdict
 from freerecall.practice import MAX_ANSWER, MAX_CLIENT_ID, MAX_ELAPSED_MS, MAX_REASON, AnswerResult
-from freerecall.store import DeckChange, DeckSummary, NextCard
+from freerecall.store import DeckChange, DeckSettings, DeckSummary, NextCard, Statistics
+from freerecall.wording import changes
 
 Text = Annotated[str, Field(max_length=MAX_ANSWER)]
 
@@ -160,12 +161,24 @@ class AnswerIn(In):
     answer: Text
     client_answer_id: Annotated[str, Field(min_length=1, max_length=MAX_CLIENT_ID)]
     elapsed_ms: Annotated[int, Field(ge=0, le=MAX_ELAPSED_MS)] | None = None
+    scheduled: bool = True
+    """False: a repetition that is graded but leaves the schedule as it is."""
+    session: Annotated[str, Field(max_length=MAX_CLIENT_ID)] = ""
+    hints: Annotated[int, Field(ge=0, le=2)] = 0
+
+
+class ChangeOut(Out):
+    point: str
+    before: Verdict
+    after: Verdict
+    quote: str
 
 
 class AnswerOut(GradeOut):
     """A graded answer. `rating` is what counts: the learner's override, else the grade's.
 
-    `pending`: a language model's verdict is still to come; `earlier_ratings` are those it replaced.
+    `pending`: a language model's verdict is still to come; `earlier_ratings` are those it replaced,
+    `changes` what it saw differently. Not `scheduled`: the schedule was left as it was.
     """
 
     answer_id: str
@@ -177,6 +190,8 @@ class AnswerOut(GradeOut):
     interval_s: int
     pending: bool
     earlier_ratings: list[int]
+    changes: list[ChangeOut]
+    scheduled: bool
 
     @classmethod
     def of_result(cls, result: AnswerResult) -> Self:
@@ -192,6 +207,11 @@ class AnswerOut(GradeOut):
             interval_s=int(result.interval.total_seconds()),
             pending=result.pending,
             earlier_ratings=[grade.rating for grade in result.earlier],
+            changes=[
+                ChangeOut.model_validate(change)
+                for change in (changes(result.earlier[-1], result.grade) if result.earlier else ())
+            ],
+            scheduled=result.scheduled,
         )
 
 
@@ -207,3 +227,68 @@ class OverrideIn(In):
 class HealthOut(Out):
     status: str
     version: str
+
+
+class HoldIn(In):
+    """`skip` for ten minutes, `bury` until tomorrow, `suspend` until `release`."""
+
+    how: Literal["skip", "bury", "suspend", "release"]
+
+
+class HintOut(Out):
+    """One line for each key point: at level 1 only that it is there, at level 2 its first letters."""
+
+    points: list[str]
+
+
+class UndoOut(Out):
+    """The card whose newest answer was taken back."""
+
+    card: QuestionOut
+
+
+class CardIn(In):
+    """A card as edited; `points` and `alternatives` as in CardOut."""
+
+    question: Text
+    reference: Text
+    kind: Kind
+    points: Annotated[list[KeyPointOut], Field(max_length=100)] = []
+    alternatives: Annotated[list[Text], Field(max_length=100)] = []
+    footnote: Text = ""
+    tags: Annotated[list[Text], Field(max_length=100)] = []
+
+
+class DeckSettingsIO(Out):
+    """Daily limits (null: none), the share to be remembered when due (0.7–0.99), FSRS parameters."""
+
+    new_per_day: Annotated[int, Field(ge=0, le=9_999)] | None = None
+    reviews_per_day: Annotated[int, Field(ge=0, le=9_999)] | None = None
+    retention: Annotated[float, Field(ge=0.7, le=0.99)] | None = None
+    parameters: Annotated[list[float], Field(max_length=30)] = []
+
+    def settings(self) -> DeckSettings:
+        return DeckSettings(self.new_per_day, self.reviews_per_day, self.retention, tuple(self.parameters))
+
+
+class TroubleOut(Out):
+    card: QuestionOut
+    reviews: int
+    low: int
+
+
+class StatisticsOut(Out):
+    """See the statistics page: reviews and cards due by day, retention by week, what goes badly."""
+
+    days: list[tuple[str, int]]
+    ratings: list[int]
+    retention: list[tuple[str, int, int]]
+    forecast: list[tuple[str, int]]
+    hardest: list[TroubleOut]
+    missed: list[tuple[str, str, int]]
+    raised: int
+    lowered: int
+
+    @classmethod
+    def of(cls, statistics: Statistics) -> Self:
+        return cls.model_validate(statistics)

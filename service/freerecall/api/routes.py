@@ -1,32 +1,45 @@
 """The routes under /api/v1."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response, StreamingResponse
 from starlette.datastructures import UploadFile
 
 from freerecall import __version__, grading, library, practice
 from freerecall.api.models import (
     AnswerIn,
     AnswerOut,
+    CardIn,
     CardOut,
     DeckOut,
+    DeckSettingsIO,
     GradeIn,
     GradeOut,
     HealthOut,
+    HintOut,
+    HoldIn,
     ImportOut,
     NextOut,
     OverrideIn,
+    QuestionOut,
     SkippedOut,
+    StatisticsOut,
+    UndoOut,
     card_out,
 )
 from freerecall.api.problems import documented
 from freerecall.api.service import Service, now, service_of
+from freerecall.cards import KeyPoint
+from freerecall.decks.points import dump_points
 from freerecall.errors import InputError
+from freerecall.store import Only, Session
 
 TheService = Annotated[Service, Depends(service_of)]
 GRADE_DEADLINE_S = 30.0
+BEAT_S, BEATS = 15.0, 20
 
 health = APIRouter(tags=["health"])
 router = APIRouter(prefix="/api/v1")
@@ -116,9 +129,23 @@ def list_cards(
 
 
 @router.get("/practice/next", tags=["practice"], responses=documented(404))
-def next_card(service: TheService, deck: str | None = None) -> NextOut:
-    """Say which card to ask: the one due for longest, else the first new one."""
-    return NextOut.of(practice.next_card(service.store, deck, now=now(), learner=service.learner))
+def next_card(
+    service: TheService,
+    deck: str | None = None,
+    only: Only = Only.ALL,
+    tag: Annotated[str, Query(max_length=200)] = "",
+    seed: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+    session: Annotated[str, Query(max_length=200)] = "",
+) -> NextOut:
+    """Say which card to ask: the one due for longest, else the first new one.
+
+    `only` narrows that to `due` or `new`, or asks anything (`cram`; a `session` id then keeps cards
+    from coming twice). A `seed` draws the order.
+    """
+    chosen = Session(only, tag, seed, session)
+    return NextOut.of(
+        practice.next_card(service.store, deck, now=now(), learner=service.learner, session=chosen)
+    )
 
 
 @router.post("/practice/answers", tags=["practice"], responses=documented(404, 409))
@@ -129,7 +156,15 @@ def submit_answer(body: AnswerIn, service: TheService) -> AnswerOut:
     `GET /answers/{answer_id}` has it then.
     """
     return AnswerOut.of_result(
-        service.submit(body.card_id, body.answer, body.client_answer_id, body.elapsed_ms)
+        service.submit(
+            body.card_id,
+            body.answer,
+            body.client_answer_id,
+            body.elapsed_ms,
+            scheduled=body.scheduled,
+            session=body.session,
+            hints=body.hints,
+        )
     )
 
 
@@ -145,3 +180,102 @@ def override_answer(answer_id: str, body: OverrideIn, service: TheService) -> An
     return AnswerOut.of_result(
         practice.override(service.store, answer_id, body.rating, body.reason, now=now())
     )
+
+
+@router.get(
+    "/answers/{answer_id}/events",
+    tags=["practice"],
+    response_class=StreamingResponse,
+    responses=documented(404) | {200: {"content": {"text/event-stream": {}}}},
+)
+async def answer_events(answer_id: str, service: TheService) -> StreamingResponse:
+    """Stream what becomes of an answer, as server-sent events with an answer as `data`.
+
+    `grade` at once; while it is pending, `verdict` when the model has spoken, or `failed`.
+    """
+    first = await asyncio.to_thread(practice.result, service.store, answer_id)
+
+    async def stream() -> AsyncIterator[str]:
+        yield _event("grade", first)
+        result = first
+        for _ in range(BEATS):
+            if not result.pending or service.llm is None:
+                return
+            tried = await service.tried(answer_id, BEAT_S)
+            result = await asyncio.to_thread(practice.result, service.store, answer_id)
+            if not result.pending:
+                yield _event("verdict", result)
+            elif tried:
+                yield _event("failed", result)
+                return
+            else:
+                yield ": still waiting\n\n"
+
+    return StreamingResponse(stream(), media_type="text/event-stream")
+
+
+def _event(name: str, result: practice.AnswerResult) -> str:
+    return f"event: {name}\ndata: {AnswerOut.of_result(result).model_dump_json()}\n\n"
+
+
+@router.post("/answers/{answer_id}/undo", tags=["practice"], responses=documented(404, 409))
+def undo_answer(answer_id: str, service: TheService) -> UndoOut:
+    """Take the newest answer back: the card's schedule is as if it had not been given."""
+    return UndoOut(card=QuestionOut.model_validate(practice.undo(service.store, answer_id)))
+
+
+@router.get("/cards/{card_id}/hint", tags=["practice"], responses=documented(404))
+def card_hint(card_id: str, service: TheService, level: Annotated[int, Query(ge=1, le=2)] = 1) -> HintOut:
+    """Help a little: how many key points there are, then their words' first letters."""
+    return HintOut(points=library.hint(service.store.card(card_id), level))
+
+
+@router.post("/cards/{card_id}/hold", tags=["practice"], status_code=204, responses=documented(404))
+def hold_card(card_id: str, body: HoldIn, service: TheService) -> Response:
+    """Put a card aside, or release it."""
+    library.hold(service.store, card_id, body.how, now=now(), learner=service.learner)
+    return Response(status_code=204)
+
+
+@router.get("/cards/{card_id}", tags=["decks"], responses=documented(404))
+def get_card(card_id: str, service: TheService) -> CardOut:
+    """Return a card, answer and all."""
+    return card_out(service.store.card(card_id))
+
+
+@router.put("/cards/{card_id}", tags=["decks"], responses=documented(404))
+def put_card(card_id: str, body: CardIn, service: TheService) -> CardOut:
+    """Change a card; its history stays."""
+    points = tuple(KeyPoint(point.text, tuple(point.accept), point.weight) for point in body.points)
+    return card_out(
+        library.edit_card(
+            service.store,
+            card_id,
+            question=body.question,
+            reference=body.reference,
+            kind=body.kind,
+            points=dump_points(points),
+            alternatives="\n".join(body.alternatives),
+            footnote=body.footnote,
+            tags=" ".join(body.tags),
+        )
+    )
+
+
+@router.get("/decks/{deck_id}/settings", tags=["decks"], responses=documented(404))
+def get_deck_settings(deck_id: str, service: TheService) -> DeckSettingsIO:
+    """Return a deck's limits and schedule."""
+    return DeckSettingsIO.model_validate(service.store.deck_settings(service.learner, deck_id))
+
+
+@router.put("/decks/{deck_id}/settings", tags=["decks"], responses=documented(404))
+def put_deck_settings(deck_id: str, body: DeckSettingsIO, service: TheService) -> DeckSettingsIO:
+    """Set a deck's daily limits, its retention, its FSRS parameters."""
+    library.configure(service.store, deck_id, body.settings(), service.learner)
+    return get_deck_settings(deck_id, service)
+
+
+@router.get("/statistics", tags=["practice"], responses=documented(404))
+def statistics(service: TheService, deck: str | None = None) -> StatisticsOut:
+    """Return how practice goes: the last 90 days and the next 30."""
+    return StatisticsOut.of(service.store.statistics(deck, now(), learner=service.learner))

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from fastapi import FastAPI, Request
 
 from freerecall import grading, library, practice
-from freerecall.errors import FreerecallError
+from freerecall.errors import FreerecallError, NotFoundError
 from freerecall.grades import GraderMode
 from freerecall.llm import LLM, from_settings
 from freerecall.settings import Settings
@@ -18,7 +19,7 @@ from freerecall.store import Store
 
 SETTLE_DEADLINE_S = 60.0
 RETRY_FIRST_S, RETRY_MOST_S = 15.0, 600.0
-_AT_ONCE = 8
+_AT_ONCE, _UPLOADS = 8, 4
 _log = logging.getLogger(__name__)
 
 
@@ -38,13 +39,23 @@ class Service:
         self.llm: LLM | None = from_settings(settings)
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self._waiting: dict[str, list[asyncio.Event]] = {}
+        self._uploads: dict[str, tuple[str, bytes]] = {}
 
     @property
     def mode(self) -> GraderMode:
         return self.settings.grader
 
     def submit(
-        self, card_id: str, answer: str, client_answer_id: str, elapsed_ms: int | None
+        self,
+        card_id: str,
+        answer: str,
+        client_answer_id: str,
+        elapsed_ms: int | None,
+        *,
+        scheduled: bool = True,
+        session: str = "",
+        hints: int = 0,
     ) -> practice.AnswerResult:
         """Store and grade an answer; a verdict that is still to come is asked for in the background."""
         result = practice.submit(
@@ -56,6 +67,9 @@ class Service:
             mode=self.mode,
             now=now(),
             learner=self.learner,
+            scheduled=scheduled,
+            session=session,
+            hints=hints,
         )
         if result.pending and self.llm is not None:
             self._loop.call_soon_threadsafe(self._wake.set)
@@ -85,7 +99,39 @@ class Service:
         except FreerecallError:
             _log.exception("answer %s cannot be settled", answer_id)
             return False
+        finally:
+            for waiting in self._waiting.pop(answer_id, ()):
+                waiting.set()
         return not result.pending
+
+    async def tried(self, answer_id: str, timeout_s: float) -> bool:
+        """Wait until the model was asked about an answer; False where that took too long."""
+        event = asyncio.Event()
+        self._waiting.setdefault(answer_id, []).append(event)
+        try:
+            await asyncio.wait_for(event.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        finally:
+            if event in (others := self._waiting.get(answer_id, [])):
+                others.remove(event)
+                if not others:
+                    del self._waiting[answer_id]
+        return True
+
+    def keep_upload(self, name: str, content: bytes) -> str:
+        """Keep an upload in memory until it is confirmed; the oldest give way. Return its name to ask by."""
+        key = secrets.token_urlsafe(16)
+        self._uploads[key] = (name, content)
+        while len(self._uploads) > _UPLOADS:
+            del self._uploads[next(iter(self._uploads))]
+        return key
+
+    def take_upload(self, key: str) -> tuple[str, bytes]:
+        """Return an upload and forget it. Raises NotFoundError where it is gone."""
+        if key not in self._uploads:
+            raise NotFoundError("this upload is not here any more; choose the file again")
+        return self._uploads.pop(key)
 
 
 @asynccontextmanager

@@ -1,16 +1,26 @@
 """Reading and writing decks. A file is read whole or not at all; whatever is wrong is a DeckError."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from freerecall import resources
-from freerecall.cards import Deck
+from freerecall.cards import Deck, PastReview
 from freerecall.decks import page_dump, toml_format
 from freerecall.decks.result import MAX_BYTES, ImportResult, Skipped
 from freerecall.decks.text import clean_line, decode, too_large
 from freerecall.errors import DeckError
 
-__all__ = ["FORMATS", "ImportResult", "Skipped", "bundled_decks", "parse_deck", "read_deck", "write_deck"]
+__all__ = [
+    "FORMATS",
+    "WRITTEN",
+    "ImportResult",
+    "Skipped",
+    "bundled_decks",
+    "parse_deck",
+    "read_deck",
+    "write_deck",
+]
 
 FORMATS: tuple[str, ...] = ("toml", "page-dump")
 
@@ -64,11 +74,18 @@ def parse_deck(
     return _PARSERS[format](text, source=source, deck_id=deck_id or "", stem=stem)
 
 
-def write_deck(deck: Deck, format: str) -> str:
-    """Return `deck` as the text of a file in `format` ("toml"). Raises DeckError for any other."""
-    if format != "toml":
-        raise DeckError(f"decks cannot be written as {format!r}; the format must be toml")
-    return toml_format.write(deck)
+WRITTEN: dict[str, str] = {"toml": "toml"}
+"""The formats that can be written, each with the ending of its files' names."""
+
+
+def write_deck(deck: Deck, format: str, reviews: Sequence[PastReview] = ()) -> bytes:
+    """Return `deck` as a file in one of the formats of WRITTEN. Raises DeckError for any other.
+
+    Study history goes along where the format has a place for it.
+    """
+    if format not in WRITTEN:
+        raise DeckError(f"decks cannot be written as {format!r}; it must be one of {', '.join(WRITTEN)}")
+    return toml_format.write(deck).encode()
 
 
 def bundled_decks() -> list[Path]:

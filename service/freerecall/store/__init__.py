@@ -11,6 +11,7 @@ from freerecall.store.rows import (
     Review,
     Session,
     Stage,
+    Statistics,
 )
 from freerecall.store.sqlite import Store
 
@@ -25,5 +26,6 @@ __all__ = [
     "Review",
     "Session",
     "Stage",
+    "Statistics",
     "Store",
 ]

@@ -140,6 +140,34 @@ class NextCard:
     next_due: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class CardTrouble:
+    """A card, how often it was reviewed, and how often that went badly (1 or 2)."""
+
+    card: Card
+    reviews: int
+    low: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Figures of practice. Days are ISO dates; weeks the date of their Monday.
+
+    `days`: reviews by day; `ratings`: how often each of 1–5; `retention`: by week, how many of the
+    reviews of cards in review were passed (3 or more), and of how many; `forecast`: cards due by
+    day; `missed`: (card id, key point, times); `raised` and `lowered`: overrides up and down.
+    """
+
+    days: list[tuple[str, int]]
+    ratings: list[int]
+    retention: list[tuple[str, int, int]]
+    forecast: list[tuple[str, int]]
+    hardest: list[CardTrouble]
+    missed: list[tuple[str, str, int]]
+    raised: int
+    lowered: int
+
+
 def time_text(at: datetime) -> str:
     """Return `at` in UTC as text that sorts by time."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")

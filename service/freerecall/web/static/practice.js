@@ -14,42 +14,73 @@ if (form) {
     byId("elapsed").value = String(Math.round(performance.now() - started));
   });
   window.addEventListener("pageshow", () => { sent = false; });
+  byId("hint").addEventListener("click", (event) => { event.preventDefault(); help(); });
 }
 
+// Single keys, where nothing is being typed: each presses a button or follows a link of the page.
+const PRESSED = {
+  n: ["next"], r: ["again"], u: ["undo", "undo-last"], d: ["dont-know"], h: ["hint"],
+  s: ["hold", "skip"], b: ["hold", "bury"], x: ["hold", "suspend"],
+};
+
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.matches("textarea, input");
+  const typing = event.target.matches("textarea, input, select");
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && form) {
     event.preventDefault();
     form.requestSubmit(byId("submit"));
     return;
   }
   if (event.key === "Escape" && typing) { event.target.blur(); return; }
-  if (typing || keys.open || event.ctrlKey || event.metaKey || event.altKey) return;
-  const next = byId("next"), override = byId("override");
+  if (typing || keys.open || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  const override = byId("override"), next = byId("next");
   if (event.key === "?") keys.showModal();
-  else if (next && (event.key === "n" || event.key === "N")) next.click();
-  else if (next && event.key === "Enter" && !event.target.closest("a, button")) next.click();
+  else if (next && event.key === "Enter" && !event.target.closest("a, button, summary")) next.click();
   else if (override && /^[1-5]$/.test(event.key)) {
     override.requestSubmit(override.querySelector(`button[value="${event.key}"]`));
-  }
+  } else if (Object.hasOwn(PRESSED, event.key.toLowerCase())) press(...PRESSED[event.key.toLowerCase()]);
 });
+
+function press(first, second) {
+  const found = byId(first) || byId(second);
+  if (!found || found.hidden) return;
+  if (first === "hold") found.requestSubmit(found.querySelector(`button[value="${second}"]`));
+  else if (found.matches("form")) found.requestSubmit();
+  else found.click();
+}
+
+// First how many key points there are, then their first letters; what was typed stays.
+async function help() {
+  const level = Math.min(Number(byId("level").value) + 1, 2), place = byId("help");
+  const reply = await fetch(`/api/v1/cards/${encodeURIComponent(place.dataset.card)}/hint?level=${level}`);
+  if (!reply.ok) return;
+  const { points } = await reply.json();
+  byId("level").value = String(level);
+  const count = document.createElement("p");
+  count.textContent = points.length === 1 ? "1 key point" : `${points.length} key points`;
+  const list = document.createElement("ul");
+  if (level > 1) list.append(...points.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+  place.replaceChildren(count, ...(level > 1 ? [list] : []));
+}
 
 const result = byId("result");
 if (result) {
   byId("verdict").focus({ preventScroll: true });
-  if (result.dataset.waiting) watch(result.dataset.answer, 0);
+  if (result.dataset.waiting) watch(result.dataset.answer);
 }
 
-// Ask for the language model's verdict until it is there; the page then shows what changed.
-async function watch(answer, tries) {
-  if (tries > 60) return;
-  await new Promise((resolve) => setTimeout(resolve, Math.min(500 + tries * 100, 3000)));
-  let body = null;
-  try {
-    const reply = await fetch(`/api/v1/answers/${answer}`);
-    body = reply.ok ? await reply.json() : null;
-  } catch { /* the service is away for a moment: try again */ }
-  if (!body || body.pending) return watch(answer, tries + 1);
+// The language model's verdict comes as an event; the page then shows what changed.
+function watch(answer) {
+  const events = new EventSource(`/api/v1/answers/${answer}/events`);
+  events.addEventListener("grade", (event) => { if (!JSON.parse(event.data).pending) done(); });
+  events.addEventListener("verdict", done);
+  events.addEventListener("failed", () => {
+    events.close();
+    byId("status").textContent = "The language model could not be asked now; this grade stands until it can.";
+  });
+  function done() { events.close(); show(); }
+}
+
+async function show() {
   const page = await (await fetch(location.href)).text();
   const fresh = new DOMParser().parseFromString(page, "text/html");
   const status = byId("status"), said = fresh.getElementById("status").textContent;
@@ -58,7 +89,7 @@ async function watch(answer, tries) {
     const now = document.querySelector(part), then = fresh.querySelector(part);
     if (part === "#verdict") {
       now.className = then.className;
-      for (const inner of [".rating", ".scale", ".feedback"]) now.querySelector(inner).replaceWith(then.querySelector(inner));
+      for (const inner of [".rating", ".scale", ".feedback", ".changes"]) now.querySelector(inner).replaceWith(then.querySelector(inner));
     } else now.replaceWith(then);
   }
   byId("reason").value = reason;
