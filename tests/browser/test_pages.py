@@ -1,73 +1,17 @@
 """The pages in headless Chromium: by keyboard, on a phone, in the dark, without scripts, with a model."""
 
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 import scripted_llm as llm
 from service_process import environment, running_service
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (make browser-deps)"),
-]
-OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PARTIAL = "teams build and deploy ML models, maybe with kubernetes"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> Iterator[str]:
-    with running_service(environment(tmp_path)) as service:
-        yield service.url
-
-
 NewPage = Callable[..., Page]
-
-
-@pytest.fixture
-def new_page(chromium: Browser) -> Iterator[NewPage]:
-    """Open pages that fail the test on a script error or a request to anywhere else."""
-    contexts: list[BrowserContext] = []
-    trouble: list[str] = []
-
-    def open_page(**options: object) -> Page:
-        context = chromium.new_context(**{"reduced_motion": "reduce", **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("console", lambda line: trouble.append(line.text) if line.type == "error" else None)
-        page.on("request", lambda request: _own(request.url) or trouble.append(request.url))
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert trouble == []
-
-
-def _own(address: str) -> bool:
-    return address.startswith(("http://127.0.0.1:", "data:"))
+PARTIAL = "teams build and deploy ML models, maybe with kubernetes"
 
 
 def test_a_sitting_by_keyboard_alone(url: str, new_page: NewPage) -> None:
@@ -187,3 +131,4 @@ def test_the_page_takes_in_the_models_verdict(tmp_path: Path, new_page: NewPage)
             page.wait_for_url(re.compile("/answers/"))
             expect(page.locator("#status")).to_contain_text("The language model", timeout=30_000)
             expect(page.locator(".rating .number")).to_have_text("5")
+            expect(page.locator("#changes li").first).to_contain_text("covered")
