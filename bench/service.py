@@ -70,13 +70,13 @@ class Server:
 
 @contextmanager
 def ours(data: Path) -> Iterator[Server]:
-    port = _free_port()
+    port = free_port()
     yield from _running(Server("freerecall", "--port", str(port), port=port, data=data))
 
 
 @contextmanager
 def bare(data: Path, *database: str) -> Iterator[Server]:
-    port = _free_port()
+    port = free_port()
     yield from _running(Server("bench.bare", str(port), *database, port=port, data=data))
 
 
@@ -169,7 +169,7 @@ def _running(server: Server) -> Iterator[Server]:
         server.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
         return port

@@ -1,6 +1,8 @@
 """Answers over HTTP while the language model works, fails, and comes back."""
 
+import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -120,3 +122,48 @@ def test_hybrid_asks_only_where_it_is_unsure(tmp_path: Path) -> None:
         assert submit(running.url, "1", "")["pending"] is False
         assert submit(running.url, "2", "I don't know")["pending"] is False
         assert not model.requests
+
+
+def events(url: str, answer_id: str) -> list[tuple[str, dict[str, Any]]]:
+    """Read an answer's events until the service ends them."""
+    found = []
+    with httpx.stream("GET", f"{url}/api/v1/answers/{answer_id}/events", timeout=60) as reply:
+        assert reply.headers["content-type"].startswith("text/event-stream")
+        name = ""
+        for line in reply.iter_lines():
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ")
+            elif line.startswith("data: "):
+                found.append((name, json.loads(line.removeprefix("data: "))))
+    return found
+
+
+def test_the_verdict_is_streamed_with_what_changed(tmp_path: Path) -> None:
+    with llm.ScriptedLLM(llm.hang(), llm.covered()) as model, service(tmp_path, model.api_base) as running:
+        first = submit(running.url)
+        assert model.arrived.acquire(timeout=30)
+        with ThreadPoolExecutor() as pool:
+            reading = pool.submit(events, running.url, first["answer_id"])
+            model.release()
+            told = reading.result(timeout=60)
+        if told[-1][0] == "failed":  # the model hung up; the next round has the verdict
+            submit(running.url, "2", VAGUE + ", again")
+            told += events(running.url, first["answer_id"])
+        assert told[0][0] == "grade"
+        assert told[0][1]["pending"]
+        last = told[-1][1]
+        assert not last["pending"]
+        assert {change["after"] for change in last["changes"]} == {"covered"}
+        assert events(running.url, first["answer_id"])[0][1]["changes"] == last["changes"]
+
+
+def test_a_failing_model_is_told_of_too(tmp_path: Path) -> None:
+    with llm.ScriptedLLM(llm.hang()) as model, service(tmp_path, model.api_base) as running:
+        first = submit(running.url)
+        assert model.arrived.acquire(timeout=30)
+        with ThreadPoolExecutor() as pool:
+            reading = pool.submit(events, running.url, first["answer_id"])
+            model.script(llm.status(400))
+            model.release()
+            name, last = reading.result(timeout=60)[-1]
+        assert (name, last["pending"], last["provisional"]) == ("failed", True, True)

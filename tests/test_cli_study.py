@@ -126,3 +126,44 @@ def test_until_is_said_in_words(left: timedelta, said: str) -> None:
 
 def test_a_deck_cannot_steer_the_terminal() -> None:
     assert plain("a\x1b[2Jb\x07\u009bc\nd\té") == "a\ufffd[2Jb\ufffd\ufffdc\nd\té"
+
+
+def test_hints_come_before_the_answer(study: Terminal) -> None:
+    done = study("study", "capitals", "--tag", "", typed=":h\n:h\nParis\n\nq\n")
+    assert "1 key point" in done.out
+    assert "P····" in done.out
+    assert "5/5" in done.out
+
+
+def test_commands_put_a_card_aside_or_show_themselves(study: Terminal) -> None:
+    done = study("study", "capitals", typed=":?\n:b\n:d\n\nq\n")
+    assert "bury until tomorrow" in done.out
+    assert "Where does the European Parliament meet?" in done.out
+    assert "1/5" in done.out
+
+
+def test_undo_asks_the_card_again(study: Terminal) -> None:
+    done = study("study", "capitals", typed="London\n\nu\nParis\n\nq\n")
+    assert done.out.count("What is the capital of France?") == 2
+    assert "5/5" in done.out
+    done = study("study", "capitals", typed=":u\nParis\n\n:q\n")
+    assert done.out.count("What is the capital of France?") == 1
+
+
+def test_nothing_to_undo(study: Terminal) -> None:
+    assert "no answer to undo" in study("study", "capitals", typed=":u\n:q\n").out
+
+
+def test_another_try_is_no_review(study: Terminal) -> None:
+    done = study("study", "capitals", typed="London\n\nr\nParis\n\n\n:q\n")
+    assert done.out.count("What is the capital of France?") == 2
+    assert "1 due" not in done.out
+    assert "Where does the European Parliament meet?" in done.out
+
+
+def test_cramming_and_its_end(study: Terminal) -> None:
+    typed = "Paris\n\n\n" * 2
+    done = study("study", "capitals", "--only", "cram", "--seed", "2", typed=typed)
+    assert "There is no card to practise here" in done.out
+    assert "0  " in study("decks").out
+    assert study("study", "--only", "all sorts").err.startswith("freerecall: --only is 'all sorts'")

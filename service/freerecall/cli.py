@@ -3,15 +3,14 @@
 import io
 import sqlite3
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from freerecall import __version__, cli_eval
+from freerecall import __version__, cli_deck, cli_eval
 from freerecall.cli_options import (
     ApiBase,
     Data,
@@ -20,13 +19,11 @@ from freerecall.cli_options import (
     check_input,
     check_output,
     grading,
+    open_store,
     progress,
     settings,
 )
-from freerecall.errors import FreerecallError
-
-if TYPE_CHECKING:  # imported inside the commands that need them, so that --help is quick
-    from freerecall.store import Store
+from freerecall.errors import FreerecallError, InputError
 
 app = typer.Typer(
     help="Type what you remember; get an honest 1-5 rating with the evidence for it.",
@@ -103,6 +100,7 @@ def grade_batch_command(
         typer.echo(f'{summary.bad} rows could not be graded: their "error" says why', err=True)
 
 
+app.add_typer(cli_deck.app, name="deck")
 app.add_typer(cli_eval.app, name="eval")
 app.command("calibrate")(cli_eval.calibrate_command)
 
@@ -114,13 +112,23 @@ def import_command(
     format: Annotated[
         str | None, typer.Option("--format", metavar="F", help="Default: told by the content.")
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is in it; store nothing.")] = False,
     data: Data = None,
 ) -> None:
     """Add a deck, or bring it up to date; unchanged cards keep their history."""
-    from freerecall.library import import_deck
+    from freerecall.decks import read_deck
+    from freerecall.library import put_import, remarks
 
-    with _store(context, data) as store:
-        result, change = import_deck(store, file, format)
+    result = read_deck(file, format)
+    if dry_run:
+        typer.echo(f"{result.deck.id}: {result.deck.title}: {len(result.deck.cards)} cards, nothing stored")
+        for kind, count in Counter(card.kind.value for card in result.deck.cards).items():
+            typer.echo(f"{count} {kind}")
+        for card_id, remark in remarks(result):
+            typer.echo(f"{card_id}: {remark}")
+        return
+    with open_store(context, data) as store, progress("Importing") as on_progress:
+        change = put_import(store, result, on_progress=on_progress)
     counts = {
         "added": change.added,
         "changed": change.changed,
@@ -149,7 +157,7 @@ def export_command(
     """Write a deck to standard output."""
     from freerecall.decks import write_deck
 
-    with _store(context, data) as store:
+    with open_store(context, data) as store:
         sys.stdout.buffer.write(write_deck(store.deck(deck), format, store.history("local", deck)))
         sys.stdout.flush()
 
@@ -157,7 +165,7 @@ def export_command(
 @app.command("decks")
 def decks_command(context: typer.Context, data: Data = None) -> None:
     """List the decks: id, cards, how many are due and how many are new."""
-    with _store(context, data) as store:
+    with open_store(context, data) as store:
         decks = store.decks(datetime.now(UTC))
     rows = [("ID", "CARDS", "DUE", "NEW", "TITLE")]
     rows += [(deck.id, str(deck.cards), str(deck.due), str(deck.new), deck.title) for deck in decks]
@@ -172,26 +180,23 @@ def study_command(
     deck: Annotated[
         str | None, typer.Argument(metavar="[DECK]", help="One deck's id; default: all decks.")
     ] = None,
+    only: Annotated[str, typer.Option(help="all, due, new, or cram (any card, unscheduled).")] = "all",
+    tag: Annotated[str, typer.Option(help="Only cards with this tag.")] = "",
+    seed: Annotated[int | None, typer.Option(min=0, help="Draw the order; the same seed, the same.")] = None,
     grader: Grader = None,
     model: Model = None,
     api_base: ApiBase = None,
     data: Data = None,
 ) -> None:
     """Practise in the terminal: answer what is due, see the evidence, override what is wrong."""
+    import uuid
+
+    from freerecall.store import Only, Session
     from freerecall.study import study
 
+    if only not in set(Only):
+        raise InputError(f"--only is {only!r}; it must be one of {', '.join(Only)}")
+    session = Session(Only(only), tag, seed, uuid.uuid4().hex if only == Only.CRAM else "")
     mode, llm = grading(grader, model, api_base)
-    with _store(context, data) as store:
-        study(store, deck, mode=mode, llm=llm)
-
-
-@contextmanager
-def _store(context: typer.Context, data: Path | None) -> "Iterator[Store]":
-    """Open the store, with the bundled decks in it and every stored answer graded."""
-    from freerecall import library, practice
-    from freerecall.store import Store
-
-    with Store.open(settings(data=data or context.obj).database) as store:
-        library.load_bundled(store)
-        practice.recover(store, datetime.now(UTC))
-        yield store
+    with open_store(context, data) as store:
+        study(store, deck, mode=mode, llm=llm, session=session)

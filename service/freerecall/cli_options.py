@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # imported inside the functions that need them, so that --hel
     from collections.abc import Callable
 
     from freerecall.llm import LLM
+    from freerecall.store import Store
 
 Data = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Folder of the database [FREERECALL_DATA].")
@@ -90,3 +91,17 @@ def progress(label: str) -> "Iterator[Callable[[int, int], None]]":
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def open_store(context: typer.Context, data: Path | None) -> "Iterator[Store]":
+    """Open the store, with the bundled decks in it and every stored answer graded."""
+    from datetime import UTC, datetime
+
+    from freerecall import library, practice
+    from freerecall.store import Store
+
+    with Store.open(settings(data=data or context.find_root().obj).database) as store:
+        library.load_bundled(store)
+        practice.recover(store, datetime.now(UTC))
+        yield store

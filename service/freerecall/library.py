@@ -3,13 +3,13 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from freerecall import __version__, decks, derive, scheduling
-from freerecall.cards import Card, Kind
+from freerecall.cards import Card, KeyPoint, Kind
 from freerecall.decks import ImportResult
 from freerecall.decks.points import load_points
 from freerecall.decks.result import MAX_POINTS, MAX_TEXT
@@ -20,8 +20,8 @@ from freerecall.store import DeckChange, DeckSettings, Store
 MOST_PER_DAY = 9_999
 SKIP = timedelta(minutes=10)
 HOLDS = ("skip", "bury", "suspend", "release")
-_LONG_POINT, _MOST_PROBLEMS = 200, 200
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONG_POINT, _MOST_REMARKS = 200, 200
+Progress = Callable[[int, int], None]
 _WORD = re.compile(r"\w+")
 
 
@@ -44,13 +44,18 @@ def import_deck(
     return read, put_import(store, read)
 
 
-def put_import(store: Store, read: ImportResult, learner: str = "local") -> DeckChange:
+def put_import(
+    store: Store,
+    read: ImportResult,
+    learner: str = "local",
+    on_progress: Progress = lambda _done, _total: None,
+) -> DeckChange:
     """Store a deck that was read, and the study history that came with it; all of it or nothing.
 
     History from elsewhere gives a card its place in the schedule where it has none here yet.
     """
     with store.transaction():
-        change = store.put_deck(read.deck)
+        change = store.put_deck(read.deck, on_progress=on_progress)
         store.add_past_reviews(learner, read.reviews)
         for card_id in {review.card_id for review in read.reviews}:
             if store.card_state(learner, card_id) is None:
@@ -93,20 +98,35 @@ def preview(store: Store, content: bytes, name: str, format: str | None = None) 
     """Read a deck and say what is in it; nothing is stored. Raises DeckError."""
     read = decks.parse_deck(content, source=name, format=format)
     kinds = Counter(card.kind for card in read.deck.cards)
-    problems = []
+    count = sum(len(_points(card)) for card in read.deck.cards)
+    return Preview(read, dict(kinds), count, remarks(read), not store.has_deck(read.deck.id))
+
+
+def remarks(read: ImportResult) -> tuple[tuple[str, str], ...]:
+    """Return what is odd about a deck's cards: (card id, remark), at most 200."""
+    found = []
     seen: dict[str, str] = {}
     for card in read.deck.cards:
-        points = card.points or derive.points_of(card.question, card.reference, card.kind)
+        points = _points(card)
         if len(points) == 1 and len(points[0].text) > _LONG_POINT:
-            problems.append((card.id, "one long key point: split it, or it is all or nothing"))
+            found.append((card.id, "one long key point: split it, or it is all or nothing"))
         if (other := seen.setdefault(card.question, card.id)) != card.id:
-            problems.append((card.id, f"asks the same as {other}"))
-    count = sum(
-        len(card.points or derive.points_of(card.question, card.reference, card.kind))
-        for card in read.deck.cards
-    )
-    new = read.deck.id not in {deck.id for deck in store.decks(_EPOCH)}
-    return Preview(read, dict(kinds), count, tuple(problems[:_MOST_PROBLEMS]), new)
+            found.append((card.id, f"asks the same as {other}"))
+    return tuple(found[:_MOST_REMARKS])
+
+
+def _points(card: Card) -> tuple[KeyPoint, ...]:
+    return card.points or derive.points_of(card.question, card.reference, card.kind)
+
+
+def lacks_points(card: Card) -> bool:
+    """Say whether nobody wrote key points for a card: it has none, or those read off its reference."""
+    return card.points in ((), derive.points_of(card.question, card.reference, card.kind))
+
+
+def with_points(store: Store, card: Card, points: tuple[KeyPoint, ...]) -> None:
+    """Store a card with other key points. Raises NotFoundError."""
+    store.put_card(store.deck_of(card.id), replace(card, points=points))
 
 
 def edit_card(
@@ -169,8 +189,7 @@ def hold(store: Store, card_id: str, how: str, *, now: datetime, learner: str = 
 
 def hint(card: Card, level: int) -> list[str]:
     """Return help for a card: at level 1 a blank for each key point, at level 2 its words' first letters."""
-    points = card.points or derive.points_of(card.question, card.reference, card.kind)
-    return ["…" if level < 2 else _first_letters(point.text) for point in points]
+    return ["…" if level < 2 else _first_letters(point.text) for point in _points(card)]
 
 
 def _first_letters(text: str) -> str:

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.text import Text
 
-from freerecall import practice
+from freerecall import library, practice
 from freerecall.cards import Card
 from freerecall.grades import RATING_NAMES, RATINGS, Evidence, GraderMode, Verdict
 from freerecall.llm import LLM
 from freerecall.practice import AnswerResult
-from freerecall.store import Store
-from freerecall.wording import HINTS, until
+from freerecall.store import Only, Session, Store
+from freerecall.wording import HINTS, changes, until
 
 MARKS = {
     Verdict.COVERED: ("✓", "green"),
@@ -33,7 +33,31 @@ class _QuitError(Exception):
     """The learner has had enough."""
 
 
-def study(store: Store, deck_id: str | None, *, mode: GraderMode, llm: LLM | None) -> None:
+COMMANDS = {
+    ":d": "I don't know",
+    ":h": "a hint; once more: first letters",
+    ":s": "skip for ten minutes",
+    ":b": "bury until tomorrow",
+    ":x": "suspend",
+    ":u": "undo the last answer",
+    ":q": "quit",
+    ":?": "this list",
+}
+_HOLDS = {":s": "skip", ":b": "bury", ":x": "suspend"}
+
+
+class _Command(Exception):  # noqa: N818
+    """The learner typed one of COMMANDS instead of an answer."""
+
+
+def study(
+    store: Store,
+    deck_id: str | None,
+    *,
+    mode: GraderMode,
+    llm: LLM | None,
+    session: Session | None = None,
+) -> None:
     """Ask what is due, then what is new, until nothing is left or the learner quits.
 
     Reads standard input and writes standard output, on a terminal or not.
@@ -43,11 +67,21 @@ def study(store: Store, deck_id: str | None, *, mode: GraderMode, llm: LLM | Non
     console = Console(highlight=False, emoji=False, markup=False)
     # One event loop for the whole sitting: the model's connections belong to it.
     with asyncio.Runner() as runner, contextlib.suppress(_QuitError), _ended_line():
-        while (upcoming := practice.next_card(store, deck_id, now=_now())).card is not None:
+        chosen = session or Session()
+        given: Card | None = None
+        while True:
+            upcoming = practice.next_card(store, deck_id, now=_now(), session=chosen)
+            if given is None and upcoming.card is None:
+                break
+            card, given = given or upcoming.card, None
+            assert card is not None  # noqa: S101  (one of the two is there)
             _show(console, Text(f"\n{upcoming.due} due · {upcoming.new} new", style="dim"))
-            _ask(console, runner, store, upcoming.card, mode, llm)
+            try:
+                _ask(console, runner, store, card, mode, llm, chosen)
+            except _Command as command:
+                given = _obey(console, store, card, str(command))
         if upcoming.next_due is None:
-            _show(console, Text("There is no card to practise. Add a deck: freerecall import FILE"))
+            _show(console, Text("There is no card to practise here. Add a deck: freerecall import FILE"))
         else:
             _show(
                 console,
@@ -64,14 +98,56 @@ def _ended_line() -> Iterator[None]:
         print()
 
 
+def _obey(console: Console, store: Store, card: Card, command: str) -> Card | None:
+    """Do what was typed instead of an answer; return the card to ask next, or None for the queue's."""
+    if command == ":q":
+        raise _QuitError
+    if command == ":?":
+        for key, what in COMMANDS.items():
+            _show(console, Text.assemble("  ", (key, "bold"), f"  {what}"))
+        return card
+    if command in _HOLDS:
+        library.hold(store, card.id, _HOLDS[command], now=_now())
+        return None
+    last = practice.last_result(store)
+    if last is None:
+        _show(console, Text("There is no answer to undo.", style="dim"))
+        return card
+    return practice.undo(store, last.answer_id)
+
+
 def _ask(
-    console: Console, runner: asyncio.Runner, store: Store, card: Card, mode: GraderMode, llm: LLM | None
+    console: Console,
+    runner: asyncio.Runner,
+    store: Store,
+    card: Card,
+    mode: GraderMode,
+    llm: LLM | None,
+    session: Session,
+    *,
+    again: bool = False,
 ) -> None:
-    hint = "; ".join(part for part in (HINTS[card.kind], "end with an empty line") if part)
+    hint = "; ".join(part for part in (HINTS[card.kind], "end with an empty line, or :? for help") if part)
     _show(console, Text(plain(card.question), style="bold"))
     _show(console, Text(f"({hint})", style="dim"))
     started = time.monotonic()
-    answer = _read_answer()
+    level = 0
+    while True:
+        try:
+            answer = _read_answer()
+        except _Command as command:
+            if str(command) != ":h":
+                if str(command) != ":d":
+                    raise
+                answer = ""
+                break
+            level = min(level + 1, 2)
+            points = library.hint(card, level)
+            _show(console, Text(f"{len(points)} key point{'' if len(points) == 1 else 's'}", style="dim"))
+            for line in points if level > 1 else ():
+                _show(console, Text(f"  {plain(line)}", style="dim"))
+        else:
+            break
     result = practice.submit(
         store,
         card_id=card.id,
@@ -80,6 +156,9 @@ def _ask(
         elapsed_ms=round((time.monotonic() - started) * 1000),
         mode=mode,
         now=_now(),
+        scheduled=not again and session.only is not Only.CRAM,
+        session=session.id,
+        hints=level,
     )
     _show_result(console, result)
     if result.pending and llm is not None:
@@ -90,8 +169,13 @@ def _ask(
             _show(console, Text("No word from the model; the grade above stands for now.", style="dim"))
         else:
             _show_result(console, result)
+            for change in changes(result.earlier[-1], result.grade) if result.earlier else ():
+                _show(
+                    console, Text(f"  {plain(change.point)}: {change.before} → {change.after}", style="dim")
+                )
     _show_card_back(console, result)
-    _choose(console, store, result)
+    if _choose(console, store, result):
+        _ask(console, runner, store, card, mode, llm, session, again=True)
 
 
 def _read_answer() -> str:
@@ -106,16 +190,24 @@ def _read_answer() -> str:
             return "\n".join(lines)
         if not line.strip():
             return "\n".join(lines)
+        if not lines and line.strip().lower() in COMMANDS:
+            raise _Command(line.strip().lower())
         lines.append(line)
 
 
-def _choose(console: Console, store: Store, result: AnswerResult) -> None:
+def _choose(console: Console, store: Store, result: AnswerResult) -> bool:
+    """Let the learner rate, undo or go on; return whether to try the same card again."""
     while True:
-        choice = input("Enter: next card · 1-5: rate it yourself · q: quit ").strip().lower()
+        asked = "Enter: next card · 1-5: rate it yourself · r: try again · u: undo · q: quit "
+        choice = input(asked).strip().lower()
         if choice == "":
-            return
+            return False
         if choice in ("q", "quit"):
             raise _QuitError
+        if choice == "r":
+            return True
+        if choice == "u":
+            raise _Command(":u")
         if choice in {str(rating) for rating in RATINGS}:
             result = practice.override(store, result.answer_id, int(choice), now=_now())
             _show(console, Text.assemble("Yours: ", *_rating(result), f" · next {until(result.due, _now())}"))

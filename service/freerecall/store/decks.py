@@ -1,6 +1,7 @@
 """Decks and cards in the database: stored, found, listed."""
 
 import re
+from collections.abc import Callable
 
 from freerecall.cards import Card, Deck
 from freerecall.errors import ConflictError, NotFoundError
@@ -13,7 +14,13 @@ _WORD = re.compile(r"\w+")
 class DeckTables(Connection):
     """The part of the store that holds what is asked."""
 
-    def put_deck(self, deck: Deck, *, bundled_file: tuple[str, str] | None = None) -> DeckChange:
+    def put_deck(
+        self,
+        deck: Deck,
+        *,
+        bundled_file: tuple[str, str] | None = None,
+        on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> DeckChange:
         """Store `deck` in place of the one with its id; all of it or nothing.
 
         A card keeps its history as long as it keeps its id. Cards that are gone are not asked
@@ -25,7 +32,7 @@ class DeckTables(Connection):
         with self.transaction():
             if bundled_file:
                 self._write("INSERT OR REPLACE INTO bundled_files (name, hash) VALUES (?, ?)", bundled_file)
-            change = self._put_cards(deck)
+            change = self._put_cards(deck, on_progress)
             head = self._one("SELECT title, description, bundled FROM decks WHERE id = ?", (deck.id,))
             same = change == DeckChange(unchanged=change.unchanged) and head[:2] == (
                 deck.title,
@@ -38,7 +45,7 @@ class DeckTables(Connection):
                 )
         return change
 
-    def _put_cards(self, deck: Deck) -> DeckChange:
+    def _put_cards(self, deck: Deck, on_progress: Callable[[int, int], None]) -> DeckChange:
         self._write(
             "INSERT INTO decks (id, title, description, bundled) VALUES (?, ?, ?, 0) ON CONFLICT DO NOTHING",
             (deck.id, deck.title, deck.description),
@@ -49,6 +56,8 @@ class DeckTables(Connection):
         added = changed = unchanged = 0
         moved = False
         for position, card in enumerate(deck.cards):
+            if position % 1_000 == 0:
+                on_progress(position, len(deck.cards))
             if card.id in seen:
                 raise ConflictError(f"deck {deck.id!r} has two cards with the id {card.id!r}; rename one")
             seen.add(card.id)
@@ -156,6 +165,10 @@ class DeckTables(Connection):
             (deck_id,),
         )
         return rows
+
+    def has_deck(self, deck_id: str) -> bool:
+        """Say whether there is such a deck."""
+        return self._one("SELECT 1 FROM decks WHERE id = ?", (deck_id,)) is not None
 
     def deck_of(self, card_id: str) -> str:
         """Return the id of a card's deck. Raises NotFoundError."""

@@ -9,8 +9,8 @@ from freerecall.errors import NotFoundError
 from freerecall.store.decks import DeckTables
 from freerecall.store.rows import DeckSettings, DeckSummary, NextCard, Only, Session, time_text
 
-MOST_COUNTED = 1000
-"""Counts of due and new cards stop here: nobody acts on the difference, and counting on takes time."""
+MOST_COUNTED, MOST_LISTED = 300, 1000
+"""Counts of due and new cards stop here, per question and in the list of decks: counting on takes time."""
 _SHUFFLED = 200
 """With a seed, the next card is drawn from this many."""
 
@@ -72,7 +72,7 @@ class QueueTables(DeckTables):
         summaries = []
         for id, title, description, cards in heads:
             values = self._values(id, now, learner, Session())
-            due, new = len(self._due(values, Session())), len(self._new(values, Session()))
+            due, new = (len(rows(values, Session(), MOST_LISTED)) for rows in (self._due, self._new))
             summaries.append(DeckSummary(id, title, description, cards, due, new))
         return summaries
 
@@ -100,33 +100,37 @@ class QueueTables(DeckTables):
             "reviews_per_day": row[2],
         }
 
-    def _due(self, values: dict[str, Any], session: Session) -> list[tuple[str, str]]:
+    def _due(
+        self, values: dict[str, Any], session: Session, most: int = MOST_COUNTED
+    ) -> list[tuple[str, str]]:
         """Return (due, card id) of what is due in one deck, the longest due first."""
-        most = self._left("reviews_per_day", "phase = 'review'", values)
+        most = self._left("reviews_per_day", "phase = 'review'", values, most)
         tag = _IN_TAG if session.tag else ""
         sql = f"SELECT s.due, s.card_id {_SCHEDULED} AND s.due <= :now{tag}{_NOT_HELD}"
         order = "ORDER BY s.due, s.card_id LIMIT :most"
         rows: list[tuple[str, str]] = self._all(f"{sql} {order}", {**values, "most": most})
         return rows
 
-    def _new(self, values: dict[str, Any], session: Session) -> list[tuple[str, str]]:
+    def _new(
+        self, values: dict[str, Any], session: Session, most: int = MOST_COUNTED
+    ) -> list[tuple[str, str]]:
         """Return ("", card id) of what is new in one deck, in its order."""
-        most = self._left("new_per_day", "phase = 'new'", values)
+        most = self._left("new_per_day", "phase = 'new'", values, most)
         tag = _IN_TAG if session.tag else ""
         sql = f"SELECT '', c.id {_UNSEEN}{tag}{_NOT_HELD} ORDER BY c.position"
         rows: list[tuple[str, str]] = self._all(f"{sql} LIMIT :most", {**values, "most": most})
         return rows
 
-    def _left(self, limit: str, kind: str, values: dict[str, Any]) -> int:
-        """Return how many more of a kind may be asked on this day."""
+    def _left(self, limit: str, kind: str, values: dict[str, Any], most: int) -> int:
+        """Return how many more of a kind may be asked on this day, at most `most`."""
         if values[limit] is None:
-            return MOST_COUNTED
+            return most
         (done,) = self._one(
             "SELECT coalesce(sum(n), 0) FROM review_days WHERE learner = :learner AND deck_id = :deck"
             f" AND day = :day AND {kind}",
             values,
         )
-        left: int = max(min(values[limit] - done, MOST_COUNTED), 0)
+        left: int = max(min(values[limit] - done, most), 0)
         return left
 
     def _cram(self, decks: list[str], now: datetime, learner: str, session: Session) -> NextCard:

@@ -129,7 +129,7 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class NextCard:
-    """The card to ask next, the numbers of due and new cards, and when the next one falls due.
+    """The card to ask next, the numbers of due and new cards (up to 300 a deck), and the next time due.
 
     `next_due` is None while a card is there to be asked.
     """

@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from freerecall.grades import RATING_NAMES, RATINGS, Verdict
+from freerecall.store.queue import MOST_COUNTED, MOST_LISTED
 from freerecall.wording import HINTS
 
 STATIC = Path(__file__).parent / "static"
@@ -32,7 +33,8 @@ def _templates() -> Environment:
     env.globals.update(
         asset=_asset, rating_names=RATING_NAMES, ratings=RATINGS, verdicts=VERDICTS, hints=HINTS
     )
-    env.filters["counted"] = lambda n: f"{n - 1}+" if n >= 1_000 else str(n)
+    env.filters["counted"] = lambda n, most=MOST_LISTED: f"{n - 1}+" if n >= most else str(n)
+    env.globals["most_counted"] = MOST_COUNTED
     return env
 
 

@@ -1,21 +1,36 @@
 "use strict";
 const byId = (id) => document.getElementById(id);
-const keys = byId("keys"), showKeys = byId("show-keys"), form = byId("answer-form");
-const started = performance.now();
+const keys = byId("keys"), showKeys = byId("show-keys");
+let started = performance.now(), sent = false;
 
 showKeys.hidden = false;
 showKeys.addEventListener("click", () => keys.showModal());
+window.addEventListener("pageshow", () => { sent = false; });
+window.addEventListener("popstate", () => location.reload());
 
-if (form) {
-  let sent = false;
-  form.addEventListener("submit", (event) => {
-    if (sent) return event.preventDefault();
-    sent = true;
-    byId("elapsed").value = String(Math.round(performance.now() - started));
-  });
-  window.addEventListener("pageshow", () => { sent = false; });
-  byId("hint").addEventListener("click", (event) => { event.preventDefault(); help(); });
-}
+document.addEventListener("click", (event) => {
+  if (event.target.closest("#hint")) { event.preventDefault(); help(); }
+});
+
+// The result takes the question's place without a new page: it is there sooner.
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (form.id !== "answer-form") return;
+  event.preventDefault();
+  if (sent) return;
+  sent = true;
+  byId("elapsed").value = String(Math.round(performance.now() - started));
+  const filled = new URLSearchParams(new FormData(form, event.submitter));
+  try {
+    const reply = await fetch(form.action, { method: "POST", body: filled });
+    const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
+    history.pushState(null, "", reply.url);
+    document.title = fresh.title;
+    document.querySelector("main").replaceWith(fresh.querySelector("main"));
+    window.scrollTo(0, 0);
+    arrive();
+  } catch { form.submit(); }  // the same answer twice counts once
+});
 
 // Single keys, where nothing is being typed: each presses a button or follows a link of the page.
 const PRESSED = {
@@ -25,9 +40,9 @@ const PRESSED = {
 
 document.addEventListener("keydown", (event) => {
   const typing = event.target.matches("textarea, input, select");
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && form) {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && byId("answer-form")) {
     event.preventDefault();
-    form.requestSubmit(byId("submit"));
+    byId("answer-form").requestSubmit(byId("submit"));
     return;
   }
   if (event.key === "Escape" && typing) { event.target.blur(); return; }
@@ -62,8 +77,10 @@ async function help() {
   place.replaceChildren(count, ...(level > 1 ? [list] : []));
 }
 
-const result = byId("result");
-if (result) {
+arrive();
+function arrive() {
+  const result = byId("result");
+  if (!result) return;
   byId("verdict").focus({ preventScroll: true });
   if (result.dataset.waiting) watch(result.dataset.answer);
 }
