@@ -12,7 +12,7 @@ from freerecall.cards import Card, KeyPoint, Kind
 from freerecall.decks import bundled_decks, read_deck
 from freerecall.errors import InputError
 from freerecall.grades import DecidedBy, GraderMode, Verdict
-from freerecall.grading import ad_hoc_card, grade_embedded, is_dont_know, manipulation, wants_llm
+from freerecall.grading import ad_hoc_card, feedback, grade_embedded, is_dont_know, manipulation, wants_llm
 
 DECK = {card.id.partition(":")[2]: card for path in bundled_decks() for card in read_deck(path).deck.cards}
 CLOUDS = DECK["cloud-platforms"]
@@ -234,3 +234,23 @@ def test_the_calibration_says_where_it_comes_from() -> None:
         assert about["sources"]
     for layer in calibration.load().layers.values():
         assert all(a < b for a, b in itertools.pairwise(layer.cuts))
+
+
+@pytest.mark.parametrize(
+    ("answer", "language"),
+    [
+        ("gleicher Maßstab für alle Zahlen, damit man sie vergleichen kann und nicht eine zählt", "de"),
+        ("les modèles et la surveillance dans la production", "fr"),
+        ("los modelos se construyen y se vigilan en la producción", "es"),
+        ("i modelli che si usano in produzione e la manutenzione", "it"),
+        ("build the models and watch them", "en"),
+        ("la la land", "en"),
+        ("", "en"),
+    ],
+)
+def test_feedback_is_in_the_answers_language(answer: str, language: str) -> None:
+    assert feedback.language_of(answer) == language
+    card = Card("c:1", "What is MLOps?", "Building and watching models")
+    said = grade_embedded(card, answer).feedback
+    phrases = feedback.PHRASES[language]
+    assert said in {*phrases.by_rating, phrases.nothing, phrases.opposite}

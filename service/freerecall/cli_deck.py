@@ -60,7 +60,9 @@ def draft_points_command(
     deck: DeckId,
     model: Model = None,
     api_base: ApiBase = None,
-    every: Annotated[bool, typer.Option("--all", help="Also for cards with key points of their own.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also for cards with key points of their own.")
+    ] = False,
     data: Data = None,
 ) -> None:
     """Have the language model propose key points for cards without; each is shown, and asked about."""

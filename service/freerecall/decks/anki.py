@@ -1,6 +1,5 @@
-"""Anki's packages (.apkg, .colpkg; all layouts) and its "Notes in Plain Text".
+"""Anki's packages (.apkg, .colpkg; all layouts) and its "Notes in Plain Text". Nothing in them is trusted.
 
-Nothing in a file is trusted: neither declared sizes nor the database's schema nor the fields' HTML.
 A note written here has its card's id for a guid, and JSON of what Anki has no place for in a hidden field.
 """
 
@@ -15,6 +14,7 @@ import sqlite3
 import tempfile
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -31,8 +31,8 @@ from freerecall.decks.result import MAX_CARDS, MAX_POINTS, MAX_TEXT, ImportResul
 from freerecall.decks.text import KeyMaker, clean, clean_line, deck_id_from, key_of
 from freerecall.errors import DeckError
 
-MAX_COLLECTION = 512 * 2**20
-"""Bytes of an unpacked database; beyond 50 MB, also at most 200 times what is packed."""
+MAX_COLLECTION = 512 * 2**20  # Bytes unpacked; beyond 50 MB, also at most 200 times what is packed.
+_MAX_FIELD = 100_000  # Characters; the parser's time for HTML grows with the square of its depth.
 _COLLECTIONS = ("collection.anki21b", "collection.anki21", "collection.anki2")
 _REVLOG = """
     SELECT r.id, ease + (ease > 1), max(time, 0), nid, ord FROM revlog r JOIN cards c ON c.id = cid
@@ -46,7 +46,7 @@ _OWN_GUID = re.compile(f"freerecall:({toml_format._DECK_ID.pattern}):({toml_form
 _BACK = "{{FrontSide}}<hr id=answer>{{Back}}{{#Footnote}}<p><small>{{Footnote}}</small></p>{{/Footnote}}"
 _CSS = ".card { font-size: 20px; text-align: center } ol, ul { display: inline-block; text-align: left }"
 _COLUMNS = ("guid", "notetype", "deck", "tags")
-_HEADERS = {"separator", "html", "columns", "if matches", *_COLUMNS, *(f"{name} column" for name in _COLUMNS)}
+_HEADERS = {"separator", "html", "columns", "if matches", *_COLUMNS[1:], *(f"{it} column" for it in _COLUMNS)}
 _DELIMITERS = {"tab": "\t", "pipe": "|", "semicolon": ";", "colon": ":", "comma": ",", "space": " "}
 _HTML = re.compile(r"</?[a-zA-Z][^<>]*>|&(?:#\d+|[a-zA-Z]+);")
 _Result = tuple[ImportResult, dict[tuple[int, ...], str]]
@@ -160,43 +160,48 @@ def _result(notes: Iterable[_Note], format: str, source: str, deck_id: str, stem
     """Return the deck, and each card's id by its note's row and its ordinal there."""
     read = list(itertools.islice(notes, MAX_CARDS + 1))
     names = {note.deck for note in read}
-    title = (clean_line(names.pop().split("::")[-1])[:500] if len(names) == 1 else "") or stem
+    title = (clean_line(names.pop().split("::")[-1])[:500] if len(names) == 1 else "") or stem or "Anki"
     owners = {own[1] if (own := _OWN_GUID.fullmatch(note.guid)) else "" for note in read}
     deck_id = deck_id or (owners.pop() if len(owners) == 1 else "") or deck_id_from(title)
     media: list[int] = []
     cards: dict[str, Card] = {}
     ids: dict[tuple[int, ...], str] = {}
     skipped: list[Skipped] = []
+    keys: Counter[str] = Counter()
     for number, note in enumerate(read, 1):
         for ordinal, card in _cards(note, media):
             if isinstance(card, str):
                 skipped.append(Skipped(number, 0, card))
                 continue
-            found = (f"{deck_id}:{key}" for key in _keys(note, ordinal, card.question))
-            card_id = ids[note.row, ordinal] = next(one for one in found if one not in cards)
+            card_id = ids[note.row, ordinal] = f"{deck_id}:{_key(note, ordinal, card.question, keys)}"
             cards[card_id] = replace(card, id=card_id)
-        if max(len(cards), number) > MAX_CARDS:
+        if len(cards) + len(skipped) > MAX_CARDS:
             raise DeckError(f"a deck may have {MAX_CARDS} cards: export it in parts", source=source)
     if not cards:
         raise DeckError("there are no notes with a question and an answer in words", source=source)
-    remarks = (f"{sum(media)} pictures and sounds were left out",) if any(media) else ()
-    deck = Deck(deck_id, title or deck_id, tuple(cards.values()))
+    remarks = (f"pictures and sounds left out: {sum(media)}",) if any(media) else ()
+    deck = Deck(deck_id, title, tuple(cards.values()))
     return ImportResult(deck, tuple(skipped), format, remarks), ids
 
 
-def _keys(note: _Note, ordinal: int, question: str) -> Iterator[str]:
-    """Yield the key for a card, and others for where that is taken."""
-    if own := _OWN_GUID.fullmatch(note.guid):
-        yield own[2]
+def _key(note: _Note, ordinal: int, question: str, taken: Counter[str]) -> str:
     digest = hashlib.sha256(note.guid.encode("utf-8", "replace")).hexdigest()[:12]
-    key = f"n-{digest}{f'-c{ordinal + 1}' if note.cloze else ''}" if note.guid else key_of(question)
-    yield from itertools.chain((key,), (f"{key}-{count}" for count in itertools.count(2)))
+    plain = f"n-{digest}{f'-c{ordinal + 1}' if note.cloze else ''}" if note.guid else key_of(question)
+    own = _OWN_GUID.fullmatch(note.guid)
+    key = plain = own[2] if own and own[2] not in taken else plain
+    while key in taken:
+        taken[plain] += 1
+        key = f"{plain}-{taken[plain]}"
+    taken[key] = 1
+    return key
 
 
 def _cards(note: _Note, media: list[int]) -> list[tuple[int, Card | str]]:
     """Return each card of a note with its ordinal; in place of a card, why it is none."""
     if "image occlusion" in note.type.casefold() or "::image-occlusion:" in note.fields[0][1]:
         return [(0, "an image occlusion; only words can be asked here")]
+    if any(len(value) > _MAX_FIELD for label, value in note.fields if label != _OWN):
+        return [(0, f"a field of more than {_MAX_FIELD} characters")]
     own, texts = "", []
     for label, value in note.fields:
         if label == _OWN or value.startswith('{"freerecall":1,'):
@@ -333,7 +338,7 @@ def _header(text: str) -> tuple[dict[str, str], list[str], int]:
     lines = io.StringIO(text.removeprefix("\ufeff"), newline=None).readlines()
     size = next((at for at, line in enumerate(lines) if not line.startswith("#")), len(lines))
     pairs = (line[1:].rstrip("\n").partition(":")[::2] for line in lines[:size])
-    header = {key: value for name, value in pairs if value and (key := name.casefold()) in _HEADERS}
+    header = {key: it.strip() or it for name, it in pairs if it and (key := name.casefold()) in _HEADERS}
     return header, lines, size
 
 
@@ -341,24 +346,20 @@ def parse_notes(text: str, *, source: str, deck_id: str, stem: str) -> ImportRes
     """Read Anki's "Notes in Plain Text". Raises DeckError with the line for bad quotes."""
     header, lines, size = _header(text)
     given = header.get("separator", "tab")
-    delimiter = _DELIMITERS.get(given.strip().casefold()) or (given.strip() or given)[:1]
+    delimiter = _DELIMITERS.get(given.casefold(), given)
     if not header or delimiter not in _DELIMITERS.values():
         raise DeckError(f"the first line must be #separator: and {' or '.join(_DELIMITERS)}", source=source)
-    numbers = {name: re.match(r"\s*(\d{1,3})\b", header.get(f"{name} column", "")) for name in _COLUMNS}
-    columns = {int(found[1]) - 1: name for name, found in numbers.items() if found}
-    is_html = header["html"].strip().casefold() == "true" if "html" in header else bool(_HTML.search(text))
+    columns = {header.get(f"{name} column"): name for name in _COLUMNS}
+    is_html = header["html"].casefold() == "true" if "html" in header else bool(_HTML.search(text))
     notes: list[_Note] = []
     reader = csv.reader(lines[size:], delimiter=delimiter, strict=True)
     try:
         for row, cells in enumerate(filter(any, reader)):
-            own = (
-                dict.fromkeys(_COLUMNS, "")
-                | header
-                | {columns[at]: cell for at, cell in enumerate(cells) if at in columns}
-            )
-            fields = [("", cell) for at, cell in enumerate(cells) if at not in columns] or [("", "")]
-            tags, cloze = f"{own['tags']} {header.get('tags', '')}", bool(_CLOZE.search(fields[0][1]))
-            notes.append(_Note(row, own["guid"], own["notetype"], fields, tags, own["deck"], cloze, is_html))
+            places = {columns.get(str(at), at): cell for at, cell in enumerate(cells, 1)}
+            fields = [("", cell) for at, cell in places.items() if isinstance(at, int)] or [("", "")]
+            guid, note_type, deck, tags = (places.get(name) or header.get(name, "") for name in _COLUMNS)
+            tags, cloze = f"{tags} {header.get('tags', '')}", bool(_CLOZE.search(fields[0][1]))
+            notes.append(_Note(row, guid, note_type, fields, tags, deck, cloze, is_html))
     except csv.Error as error:
         line = size + reader.line_num
         raise DeckError(f"no row of notes ({error}); check its quotes", source=source, line=line) from None

@@ -67,6 +67,10 @@ class Reading:
 
 def grade_embedded(card: Card, answer: str) -> Grade:
     """Grade `answer` against `card`: a pure function of both and of the calibration's version."""
+    return feedback.in_language_of(answer, _grade_guarded(card, answer))
+
+
+def _grade_guarded(card: Card, answer: str) -> Grade:
     said = manipulation.without(answer)
     reading = read(card, said)
     grade = _grade_text(card, said, reading)

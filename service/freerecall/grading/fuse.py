@@ -47,7 +47,8 @@ async def grade_with_llm(
     if (kept := proven(card, answer)) != said and (by_judge or manipulation.is_suspect(answer)):
         texts.append(kept)
     grades = [ask(card, text, embedded, mode, llm, deadline_s, prompt) for text in texts]
-    return min(await asyncio.gather(*grades), key=lambda grade: (grade.rating, grade.score))
+    lowest = min(await asyncio.gather(*grades), key=lambda grade: (grade.rating, grade.score))
+    return feedback.in_language_of(answer, lowest)
 
 
 async def _by_judge(
