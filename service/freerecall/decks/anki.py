@@ -96,8 +96,7 @@ def _collection(data: bytes, source: str) -> Iterator[sqlite3.Connection]:
         with path.open("wb") as file:
             file.writelines(_unpacked(data, source))
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as database:
-            millions = itertools.count()
-            database.set_progress_handler(lambda: next(millions) > 1000, 1_000_000)
+            database.set_progress_handler(partial(next, iter([0] * 1000), 1), 1_000_000)
             database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 32 * 2**20)
             database.text_factory = partial(str, encoding="utf-8", errors="replace")
             database.executescript("PRAGMA trusted_schema=OFF; PRAGMA query_only=ON")
@@ -180,8 +179,7 @@ def _result(notes: Iterable[_Note], format: str, source: str, deck_id: str, stem
     if not cards:
         raise DeckError("there are no notes with a question and an answer in words", source=source)
     remarks = (f"pictures and sounds left out: {sum(media)}",) if any(media) else ()
-    deck = Deck(deck_id, title, tuple(cards.values()))
-    return ImportResult(deck, tuple(skipped), format, remarks), ids
+    return ImportResult(Deck(deck_id, title, tuple(cards.values())), tuple(skipped), format, remarks), ids
 
 
 def _key(note: _Note, ordinal: int, question: str, taken: Counter[str]) -> str:
@@ -256,7 +254,7 @@ def _blanked(text: str, number: str) -> tuple[str, list[str]]:
         hidden, _, hint = found[2].partition("::")
         if number not in found[1].split(","):
             return hidden
-        answers.append(clean(hidden))
+        answers.append(clean(hidden.replace("___", "")))
         return f"___ ({hint.strip()})" if hint.strip() else "___"
 
     for _ in range(8):  # From the inside out, as a deletion may hold others.
@@ -358,7 +356,8 @@ def parse_notes(text: str, *, source: str, deck_id: str, stem: str) -> ImportRes
             places = {columns.get(str(at), at): cell for at, cell in enumerate(cells, 1)}
             fields = [("", cell) for at, cell in places.items() if isinstance(at, int)] or [("", "")]
             guid, note_type, deck, tags = (places.get(name) or header.get(name, "") for name in _COLUMNS)
-            tags, cloze = f"{tags} {header.get('tags', '')}", bool(_CLOZE.search(fields[0][1]))
+            tags = f"{tags} {header.get('tags', '')}"
+            cloze = bool(_CLOZE.search(fields[0][1])) and not _OWN_GUID.fullmatch(guid)
             notes.append(_Note(row, guid, note_type, fields, tags, deck, cloze, is_html))
     except csv.Error as error:
         line = size + reader.line_num

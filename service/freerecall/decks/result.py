@@ -7,6 +7,8 @@ from freerecall.cards import Deck, PastReview
 __all__ = ["ImportResult", "PastReview", "Skipped"]
 
 MAX_BYTES = 20 * 1024 * 1024
+MAX_PACKAGE = 256 * 1024 * 1024
+"""Bytes of an Anki package, its media and all."""
 MAX_CARDS = 100_000
 MAX_TEXT = 10_000
 """Characters in a question, a reference answer, or any other single text of a card."""

@@ -233,11 +233,26 @@ def write(deck: Deck) -> str:
 
     Raises DeckError where a card's id does not start with the deck's.
     """
+    return tomli_w.dumps(tables(deck), multiline_strings=True)
+
+
+def tables(deck: Deck) -> dict[str, Any]:
+    """Return `deck` as the tables of its file, for any format that can hold them.
+
+    Raises DeckError where a card's id does not start with the deck's.
+    """
     data: dict[str, Any] = {"id": deck.id, "title": clean_line(deck.title)}
     if deck.description.strip():
         data["description"] = clean(deck.description)
     data["cards"] = [_card_table(card, deck.id) for card in deck.cards]
-    return tomli_w.dumps(data, multiline_strings=True)
+    return data
+
+
+def read_tables(data: Mapping[str, Any], *, source: str, deck_id: str, stem: str) -> Deck:
+    """Read what `tables` returned. Raises DeckError as `parse` does, without lines."""
+    reader = _Reader("", source)
+    reader.known(data, _DECK_KEYS, "a deck")
+    return reader.deck(data, deck_id, stem)
 
 
 def _card_table(card: Card, deck_id: str) -> dict[str, Any]:
