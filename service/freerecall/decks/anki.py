@@ -42,7 +42,7 @@ _CLOZE = re.compile(r"\{\{c([\d,]{1,50})::((?:(?!\{\{c\d|\}\}).)*)\}\}", re.DOTA
 _CLOZE_START = re.compile(r"\{\{c([1-9][\d,]{0,49})::")
 _BULLETS = re.compile(r"[\s•]+")
 _OWN = "freerecall"
-_OWN_GUID = re.compile(f"freerecall:({toml_format._DECK_ID.pattern}):({toml_format._CARD_KEY.pattern})")
+_OWN_GUID = re.compile(f"freerecall:({toml_format.DECK_ID.pattern}):({toml_format.CARD_KEY.pattern})")
 _BACK = "{{FrontSide}}<hr id=answer>{{Back}}{{#Footnote}}<p><small>{{Footnote}}</small></p>{{/Footnote}}"
 _CSS = ".card { font-size: 20px; text-align: center } ol, ul { display: inline-block; text-align: left }"
 _COLUMNS = ("guid", "notetype", "deck", "tags")
@@ -225,7 +225,7 @@ def _card(question: str, answer: str, footnote: str, tags: tuple[str, ...]) -> C
     if max(len(question), len(answer)) > MAX_TEXT:
         return f"a text of more than {MAX_TEXT} characters"
     kind = derive.kind_of(question, answer)
-    reference = page_dump._reference(answer, kind)
+    reference = page_dump.as_reference(answer, kind)
     points = derive.points_of(question, reference, kind)
     if len(points) > MAX_POINTS:
         return f"lists {len(points)} things; a card may have {MAX_POINTS}"
@@ -266,7 +266,7 @@ def _kept(own: str, question: str, answer: str, footnote: str, tags: tuple[str, 
     """Return the card that `write` kept, as edited since; None if odd, or if its answer was edited."""
     try:
         data = json.loads(html.unescape(own))
-        reader = toml_format._Reader("", "")
+        reader = toml_format.TableReader("", "")
         reader.explicit_keys([data["card"]])
         card = reader.one_card(data["card"], "", KeyMaker())
     except (DeckError, ValueError, LookupError, TypeError, RecursionError):
@@ -290,7 +290,7 @@ def write(deck: Deck) -> bytes:
     number = 2**40 + int.from_bytes(hashlib.sha256(deck.id.encode()).digest()[:4])
     written = genanki.Deck(number, deck.title.replace("::", ": "), html.escape(clean(deck.description)))
     for due, card in enumerate(deck.cards):
-        table = toml_format._card_table(card, deck.id)
+        table = toml_format.card_table(card, deck.id)
         kept = html.escape(json.dumps({_OWN: 1, "card": table}, separators=(",", ":")), False)
         fields, guid = [*_fields(card), kept], f"{_OWN}:{card.id}"
         written.add_note(genanki.Note(model, fields, tags=_anki_tags(card), guid=guid, due=due))

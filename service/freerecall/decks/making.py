@@ -8,6 +8,8 @@ from freerecall.decks.markup import to_text
 from freerecall.decks.result import MAX_POINTS, MAX_TEXT
 from freerecall.decks.text import clean, clean_line
 
+_LONGEST = 10 * MAX_TEXT
+"""With its HTML: taking nested tags apart takes a time that grows with their square."""
 _TAG = re.compile(
     r"</?(?:br|b|i|u|em|strong|div|p|span|ul|ol|li|img|sub|sup|font|table|tr|td|h[1-6]|a)\b[^<>]*>"
 )
@@ -24,6 +26,8 @@ def make_card(
     tags: tuple[str, ...] = (),
 ) -> Card | str:
     """Return the card, without an id yet, or why there is none. HTML becomes text."""
+    if max(map(len, (question, answer, footnote))) > _LONGEST:
+        return f"a text of more than {MAX_TEXT} characters"
     question, answer, footnote = (plain(text) for text in (question, answer, footnote))
     if not question or not answer:
         missing = [name for name, text in (("question", question), ("answer", answer)) if not text]

@@ -98,14 +98,15 @@ def _card(raw: _RawCard, deck_id: str, keys: KeyMaker, source: str) -> Card:
     if max(len(question), len(answer), len(footnote)) > MAX_TEXT:
         raise wrong(f"has a text of more than {MAX_TEXT} characters; shorten it or split the card")
     kind = derive.kind_of(question, answer)
-    reference = _reference(answer, kind)
+    reference = as_reference(answer, kind)
     points = derive.points_of(question, reference, kind)
     if len(points) > MAX_POINTS:
         raise wrong(f"lists {len(points)} things; a card may have {MAX_POINTS}: split it")
     return Card(f"{deck_id}:{keys.key_for(question)}", question, reference, kind, points, footnote=footnote)
 
 
-def _reference(answer: str, kind: Kind) -> str:
+def as_reference(answer: str, kind: Kind) -> str:
+    """Return an answer in the form that references have: list items on lines of their own."""
     if kind is Kind.TRUE_FALSE and answer.isalpha():
         return answer.capitalize()
     intro, items = derive.split_list(answer)

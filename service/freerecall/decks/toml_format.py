@@ -20,8 +20,8 @@ _CARD_KEYS = ("id", "kind", "question", "reference", "points", "alternatives", "
 _POINT_KEYS = ("text", "accept", "weight")
 MAX_WEIGHT = 100.0
 
-_DECK_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,98}[a-z0-9])?")
-_CARD_KEY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
+DECK_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,98}[a-z0-9])?")
+CARD_KEY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _CARD_HEADER = re.compile(r"^[ \t]*\[\[[ \t]*[\"']?cards[\"']?[ \t]*\]\]", re.MULTILINE)
 _DEEP_KEY = re.compile(r"(?:\.[\w \t-]*+){50}")
 _LINE_IN_MESSAGE = re.compile(r"\(at line (\d+), column \d+\)")
@@ -58,10 +58,10 @@ def parse(text: str, *, source: str, deck_id: str, stem: str) -> ImportResult:
         message = _LINE_IN_MESSAGE.sub("", str(error)).strip() or "cannot be read"
         line = int(found[1]) if found else 0
         raise DeckError(f"not valid TOML: {message}; correct this line", source=source, line=line) from None
-    return ImportResult(_Reader(text, source).deck(data, deck_id, stem), format="toml")
+    return ImportResult(TableReader(text, source).deck(data, deck_id, stem), format="toml")
 
 
-class _Reader:
+class TableReader:
     """Turns parsed TOML into a deck; knows where each card stands so as to name its line."""
 
     def __init__(self, text: str, source: str) -> None:
@@ -73,7 +73,7 @@ class _Reader:
     def deck(self, data: Mapping[str, Any], deck_id: str, stem: str) -> Deck:
         self.known(data, _DECK_KEYS, "a deck")
         given = self.string(data, "id", 100)
-        if given and not _DECK_ID.fullmatch(given):
+        if given and not DECK_ID.fullmatch(given):
             self.fail(
                 "id", f'the deck\'s id {given!r} must be lower-case letters, digits and -, such as "mlops"'
             )
@@ -101,7 +101,7 @@ class _Reader:
             key = self.string(table, "id", 100)
             if not key:
                 continue
-            if not _CARD_KEY.fullmatch(key):
+            if not CARD_KEY.fullmatch(key):
                 self.fail("id", f"the card's id {key!r} must be letters, digits, '.', '_' and '-'")
             if key in seen:
                 first = self.line(seen[key], "id")
@@ -244,18 +244,19 @@ def tables(deck: Deck) -> dict[str, Any]:
     data: dict[str, Any] = {"id": deck.id, "title": clean_line(deck.title)}
     if deck.description.strip():
         data["description"] = clean(deck.description)
-    data["cards"] = [_card_table(card, deck.id) for card in deck.cards]
+    data["cards"] = [card_table(card, deck.id) for card in deck.cards]
     return data
 
 
 def read_tables(data: Mapping[str, Any], *, source: str, deck_id: str, stem: str) -> Deck:
     """Read what `tables` returned. Raises DeckError as `parse` does, without lines."""
-    reader = _Reader("", source)
+    reader = TableReader("", source)
     reader.known(data, _DECK_KEYS, "a deck")
     return reader.deck(data, deck_id, stem)
 
 
-def _card_table(card: Card, deck_id: str) -> dict[str, Any]:
+def card_table(card: Card, deck_id: str) -> dict[str, Any]:
+    """Return a card as its table. Raises DeckError where its id does not start with the deck's."""
     key = card.id.removeprefix(f"{deck_id}:")
     if key == card.id:
         raise DeckError(f"card {card.id!r} is not of deck {deck_id!r}; its id must be {deck_id}:<key>")
