@@ -894,6 +894,7 @@ def test_no_text_raises_anything_but_a_deck_error(text: str, header: str) -> Non
     )
 )
 @example([("#a", '"b"', Kind.LIST), ("=1+1", "• x\n• y", Kind.LIST)])
+@example([('{"freerecall":1,', '{"freerecall":1,', Kind.DEFINITION)])
 def test_any_clean_deck_is_read_back(texts: list[tuple[str, str, Kind]]) -> None:
     from freerecall.decks.text import clean
 

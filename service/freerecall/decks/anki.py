@@ -202,7 +202,7 @@ def _cards(note: _Note, media: list[int]) -> list[tuple[int, Card | str]]:
         return [(0, f"a field of more than {_MAX_FIELD} characters")]
     own, texts = "", []
     for label, value in note.fields:
-        if label == _OWN or value.startswith('{"freerecall":1,'):
+        if label == _OWN or (not label and value.startswith('{"freerecall":1,')):
             own = value
         elif label != "Add Reverse":
             text, count = to_text(value) if note.html else (clean(value), 0)
