@@ -201,8 +201,8 @@ def _cards(note: _Note, media: list[int]) -> list[tuple[int, Card | str]]:
     if any(len(value) > _MAX_FIELD for label, value in note.fields if label != _OWN):
         return [(0, f"a field of more than {_MAX_FIELD} characters")]
     own, texts = "", []
-    for label, value in note.fields:
-        if label == _OWN or (not label and value.startswith('{"freerecall":1,')):
+    for at, (label, value) in enumerate(note.fields):
+        if label == _OWN or (not label and at >= 3 and value.startswith('{"freerecall":1,')):
             own = value
         elif label != "Add Reverse":
             text, count = to_text(value) if note.html else (clean(value), 0)
