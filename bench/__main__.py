@@ -1,10 +1,10 @@
-"""Run the benchmarks: all, or those named (grade, batch, start, memory, submit, grown)."""
+"""Run the benchmarks: all, or those named (grade, batch, start, memory, submit, grown, class)."""
 
 import sys
 import tempfile
 from pathlib import Path
 
-from bench import grading, large, service
+from bench import exam, grading, large, service
 from bench.measure import show
 
 BENCHMARKS = {
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "memory": service.memory,
     "submit": service.submit,
     "grown": large.grown,
+    "class": exam.class_at_once,
 }
 
 

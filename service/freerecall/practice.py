@@ -96,7 +96,7 @@ def submit(
     `client_answer_id` came with another card or text before, InputError for a value out of range.
     """
     _check(answer, client_answer_id, elapsed_ms)
-    _check_text("session", session, MAX_CLIENT_ID)
+    check_text("session", session, MAX_CLIENT_ID)
     card, version = store.card_with_version(card_id)
     row = Answer(
         id=uuid.uuid4().hex,
@@ -210,7 +210,7 @@ def override(store: Store, answer_id: str, rating: int, reason: str = "", *, now
     """
     if type(rating) is not int or rating not in RATINGS:
         raise InputError(f"the rating is {rating!r}; it must be a whole number from 1 to 5")
-    _check_text("reason", reason, MAX_REASON)
+    check_text("reason", reason, MAX_REASON)
     row = store.answer(answer_id)
     _graded(store, row, now)
     if row.undone:
@@ -348,15 +348,16 @@ def _result(row: Answer, card: Card, grades: Sequence[Grade], review: Review) ->
 
 
 def _check(answer: str, client_answer_id: str, elapsed_ms: int | None) -> None:
-    _check_text("answer", answer, MAX_ANSWER)
-    _check_text("client_answer_id", client_answer_id, MAX_CLIENT_ID)
+    check_text("answer", answer, MAX_ANSWER)
+    check_text("client_answer_id", client_answer_id, MAX_CLIENT_ID)
     if not client_answer_id:
         raise InputError("client_answer_id is empty; give each answer an id of its own, such as a UUID")
     if elapsed_ms is not None and not 0 <= elapsed_ms <= MAX_ELAPSED_MS:
         raise InputError(f"elapsed_ms is {elapsed_ms}; it must be from 0 to {MAX_ELAPSED_MS}")
 
 
-def _check_text(name: str, text: str, longest: int) -> None:
+def check_text(name: str, text: str, longest: int) -> None:
+    """Raise InputError for a text that is too long or cannot be stored."""
     if len(text) > longest:
         raise InputError(f"{name} has {len(text)} characters; the most is {longest}")
     if not text.isascii():

@@ -1,5 +1,6 @@
 """A headless Chromium, and pages in it that may neither fail nor ask anybody else."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -70,8 +71,8 @@ def new_page(chromium: Browser) -> Iterator[NewPage]:
 
 
 def _is_trouble(line: ConsoleMessage) -> bool:
-    """Chromium also logs a form that came back with a remark (422)."""
-    return line.type == "error" and "status of 422" not in line.text
+    """Chromium also logs a form that came back with a remark (422), and a service that is away (503)."""
+    return line.type == "error" and not re.search(r"status of (422|503)", line.text)
 
 
 def _own(address: str) -> bool:

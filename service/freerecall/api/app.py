@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from freerecall import __version__
-from freerecall.api import problems
+from freerecall.api import exam_routes, problems
 from freerecall.api.guard import Guard
 from freerecall.api.routes import health, router
 from freerecall.api.service import lifespan
@@ -25,6 +25,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.include_router(health)
     app.include_router(router)
+    app.include_router(exam_routes.router)
     pages.install(app)
     problems.install(app, pages.error_page)
     app.add_middleware(Guard, token=settings.token)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from fastapi import FastAPI, Request
 
-from freerecall import grading, library, practice
+from freerecall import exams, grading, library, practice
 from freerecall.errors import FreerecallError, NotFoundError
 from freerecall.grades import GraderMode
 from freerecall.llm import LLM, from_settings
@@ -19,6 +19,7 @@ from freerecall.store import Store
 
 SETTLE_DEADLINE_S = 60.0
 RETRY_FIRST_S, RETRY_MOST_S = 15.0, 600.0
+EXAM_EVERY_S = 5.0
 _AT_ONCE, _UPLOADS = 8, 4
 _log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Service:
         self.llm: LLM | None = from_settings(settings)
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self._exam_wake = asyncio.Event()
         self._waiting: dict[str, list[asyncio.Event]] = {}
         self._uploads: dict[str, tuple[str, bytes]] = {}
 
@@ -104,6 +106,38 @@ class Service:
                 waiting.set()
         return not result.pending
 
+    def exam_submitted(self) -> None:
+        """Have a submitted sitting graded soon; callable from any thread."""
+        self._loop.call_soon_threadsafe(self._exam_wake.set)
+
+    async def grade_exams(self) -> None:
+        """Close sittings whose time is up, and grade those that are closed, for ever."""
+        mode = self.mode if self.llm is not None else GraderMode.EMBEDDED
+        stuck: set[str] = set()
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._exam_wake.wait(), EXAM_EVERY_S)
+            self._exam_wake.clear()
+            try:
+                await asyncio.to_thread(exams.close_overdue, self.store, now=now())
+                ids = await asyncio.to_thread(self.store.ungraded_sittings, 1_000)
+                for sitting_id in ids:
+                    if sitting_id in stuck:
+                        continue
+                    final = await asyncio.to_thread(
+                        exams.grade_at_once, self.store, sitting_id, mode, now=now()
+                    )
+                    if final or self.llm is None:
+                        continue
+                    if not await exams.ask_model(
+                        self.store, sitting_id, mode, self.llm, deadline_s=SETTLE_DEADLINE_S, now=now()
+                    ):
+                        stuck.add(sitting_id)  # asked again after the pause
+                if not ids or stuck.issuperset(ids):
+                    stuck.clear()
+            except Exception:  # one sitting that cannot be graded must not end the grading of others
+                _log.exception("a sitting cannot be graded")
+
     async def tried(self, answer_id: str, timeout_s: float) -> bool:
         """Wait until the model was asked about an answer; False where that took too long."""
         event = asyncio.Event()
@@ -142,14 +176,16 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     library.load_bundled(service.store)
     warming = threading.Thread(target=_warm, args=(service.store,), name="warm", daemon=True)
     warming.start()
-    settling = asyncio.create_task(service.settle_pending()) if service.llm else None
+    tasks = [asyncio.create_task(service.grade_exams())]
+    if service.llm:
+        tasks.append(asyncio.create_task(service.settle_pending()))
     try:
         yield
     finally:
-        if settling is not None:
-            settling.cancel()
+        for task in tasks:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await settling
+                await task
         await asyncio.to_thread(warming.join)
         service.store.close()
 

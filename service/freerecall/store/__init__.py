@@ -2,14 +2,18 @@
 
 from freerecall.store.rows import (
     Answer,
+    Appeal,
     DeckChange,
     DeckSettings,
     DeckSummary,
+    Mark,
     NextCard,
     Only,
     Override,
     Review,
     Session,
+    Sitting,
+    SittingAnswer,
     Stage,
     Statistics,
 )
@@ -17,14 +21,18 @@ from freerecall.store.sqlite import Store
 
 __all__ = [
     "Answer",
+    "Appeal",
     "DeckChange",
     "DeckSettings",
     "DeckSummary",
+    "Mark",
     "NextCard",
     "Only",
     "Override",
     "Review",
     "Session",
+    "Sitting",
+    "SittingAnswer",
     "Stage",
     "Statistics",
     "Store",

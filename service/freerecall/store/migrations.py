@@ -245,3 +245,88 @@ _M002 = (
     " WHEN old.rating <> new.rating OR old.phase <> new.phase OR old.day <> new.day"
     f" BEGIN {_COUNT_OUT} {_COUNT_IN} END",
 )
+
+
+@migrations()
+def m003_exams(db: Database) -> None:
+    """Papers, their sittings, what was typed, its grades, a teacher's marks, learners' appeals.
+
+    A sitting's id is its key: whoever knows it may write into it. Grades are kept beside each
+    other; the last one counts, unless a mark stands.
+    """
+    strict = "STRICT" if db.supports_strict else ""
+    for statement in _M003:
+        db.execute(statement.format(strict=strict))
+
+
+_M003 = (
+    """CREATE TABLE papers (
+        id TEXT PRIMARY KEY,
+        title TEXT NOT NULL,
+        content TEXT NOT NULL,
+        code TEXT UNIQUE,
+        created_at TEXT NOT NULL
+    ) {strict}""",
+    """CREATE TABLE sittings (
+        id TEXT PRIMARY KEY,
+        paper_id TEXT NOT NULL REFERENCES papers,
+        name TEXT NOT NULL,
+        started_at TEXT NOT NULL,
+        ends_at TEXT,
+        submitted_at TEXT,
+        graded INTEGER NOT NULL DEFAULT 0 CHECK (graded IN (0, 1)),
+        in_schedule INTEGER NOT NULL DEFAULT 0 CHECK (in_schedule IN (0, 1))
+    ) {strict}""",
+    "CREATE INDEX sittings_by_paper ON sittings (paper_id, started_at)",
+    "CREATE INDEX sittings_open ON sittings (ends_at) WHERE submitted_at IS NULL",
+    "CREATE INDEX sittings_to_grade ON sittings (submitted_at) WHERE graded = 0 AND submitted_at IS NOT NULL",
+    """CREATE TABLE sitting_answers (
+        sitting_id TEXT NOT NULL REFERENCES sittings,
+        number INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        flagged INTEGER NOT NULL CHECK (flagged IN (0, 1)),
+        revision INTEGER NOT NULL,
+        saved_at TEXT NOT NULL,
+        PRIMARY KEY (sitting_id, number)
+    ) {strict}""",
+    """CREATE TABLE sitting_grades (
+        id INTEGER PRIMARY KEY,
+        sitting_id TEXT NOT NULL REFERENCES sittings,
+        number INTEGER NOT NULL,
+        graded_at TEXT NOT NULL,
+        rating INTEGER NOT NULL CHECK (rating BETWEEN 1 AND 5),
+        score REAL NOT NULL,
+        confidence REAL NOT NULL,
+        decided_by TEXT NOT NULL,
+        provisional INTEGER NOT NULL CHECK (provisional IN (0, 1)),
+        evidence TEXT NOT NULL,
+        feedback TEXT NOT NULL,
+        calibration TEXT NOT NULL,
+        prompt TEXT NOT NULL,
+        model TEXT NOT NULL,
+        latency_ms REAL NOT NULL,
+        tokens_in INTEGER NOT NULL,
+        tokens_out INTEGER NOT NULL,
+        cost_usd REAL NOT NULL,
+        cached INTEGER NOT NULL CHECK (cached IN (0, 1)),
+        error TEXT NOT NULL
+    ) {strict}""",
+    "CREATE INDEX sitting_grades_of ON sitting_grades (sitting_id, number, id)",
+    """CREATE TABLE marks (
+        id INTEGER PRIMARY KEY,
+        sitting_id TEXT NOT NULL REFERENCES sittings,
+        number INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        rating INTEGER NOT NULL CHECK (rating BETWEEN 1 AND 5),
+        reason TEXT NOT NULL
+    ) {strict}""",
+    "CREATE INDEX marks_of ON marks (sitting_id, number, id)",
+    """CREATE TABLE appeals (
+        id INTEGER PRIMARY KEY,
+        sitting_id TEXT NOT NULL REFERENCES sittings,
+        number INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        text TEXT NOT NULL
+    ) {strict}""",
+    "CREATE INDEX appeals_of ON appeals (sitting_id, number)",
+)

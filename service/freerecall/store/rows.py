@@ -168,6 +168,50 @@ class Statistics:
     lowered: int
 
 
+@dataclass(frozen=True, slots=True)
+class Sitting:
+    """One learner's attempt at a paper. `ends_at` None: no limit. `graded`: every grade is final."""
+
+    id: str
+    paper_id: str
+    name: str
+    started_at: datetime
+    ends_at: datetime | None = None
+    submitted_at: datetime | None = None
+    graded: bool = False
+    in_schedule: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SittingAnswer:
+    """What was typed for question `number` (from 1); a higher `revision` is later typed."""
+
+    number: int
+    text: str
+    flagged: bool
+    revision: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A teacher's rating of an answer, which stands in place of the grader's."""
+
+    number: int
+    rating: int
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Appeal:
+    """A learner's objection to the grade of an answer."""
+
+    number: int
+    text: str
+    at: datetime
+
+
 def time_text(at: datetime) -> str:
     """Return `at` in UTC as text that sorts by time."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")

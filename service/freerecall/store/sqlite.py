@@ -9,6 +9,7 @@ from typing import Any
 from freerecall.cards import PastReview
 from freerecall.errors import NotFoundError
 from freerecall.grades import Grade, Provenance
+from freerecall.store.exams import ExamTables
 from freerecall.store.rows import (
     Answer,
     Override,
@@ -22,7 +23,6 @@ from freerecall.store.rows import (
     load_review,
     time_text,
 )
-from freerecall.store.statistics import StatisticsTables
 
 JsonObject = dict[str, Any]
 
@@ -37,7 +37,7 @@ _GRADE = (
 _REVIEW = "id, answer_id, at, rating, source, prior, result"
 
 
-class Store(StatisticsTables):
+class Store(ExamTables):
     """One learner's or many learners' practice. Made by `Store.open`; any thread may use it.
 
     Methods write in a commit of their own, or in the `transaction` around them.

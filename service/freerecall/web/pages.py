@@ -9,7 +9,7 @@ from fastapi.staticfiles import StaticFiles
 
 from freerecall.api.guard import COOKIE, cookie_value
 from freerecall.api.service import Service, now, service_of
-from freerecall.web import deck_pages, practice_pages
+from freerecall.web import deck_pages, exam_pages, practice_pages
 from freerecall.web.charts import columns
 from freerecall.web.render import STATIC, render
 
@@ -26,7 +26,7 @@ def error_page(status: int, detail: str) -> Response:
 
 def install(app: FastAPI) -> None:
     """Add the pages and what they load."""
-    for part in (router, practice_pages.router, deck_pages.router):
+    for part in (router, practice_pages.router, deck_pages.router, exam_pages.router):
         app.include_router(part)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 

@@ -1,0 +1,167 @@
+"""The routes of self-tests under /api/v1."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from freerecall import classes, exams, papers
+from freerecall.api.exam_models import (
+    AppealIn,
+    ClassOut,
+    MarkIn,
+    PaperIn,
+    PaperOut,
+    PaperRowOut,
+    ReportOut,
+    SavedOut,
+    SaveIn,
+    SittingIn,
+    SittingOut,
+    TypedOut,
+)
+from freerecall.api.problems import documented
+from freerecall.api.service import Service, now, service_of
+from freerecall.errors import NotFoundError
+from freerecall.store import Sitting
+
+TheService = Annotated[Service, Depends(service_of)]
+
+router = APIRouter(prefix="/api/v1", tags=["exams"])
+
+
+@router.post("/exams", status_code=201, responses=documented(404))
+def compose(body: PaperIn, service: TheService) -> PaperOut:
+    """Draw a paper from the decks."""
+    return PaperOut.of_paper(papers.compose(service.store, body.spec(), now=now()))
+
+
+@router.get("/exams", responses=documented())
+def list_papers(service: TheService) -> list[PaperRowOut]:
+    """List the papers, the newest first."""
+    return [
+        PaperRowOut(id=id, title=title, code=code, sittings=count)
+        for id, title, code, count in service.store.papers()
+    ]
+
+
+@router.get("/exams/{paper_id}", responses=documented(404))
+def get_paper(paper_id: str, service: TheService) -> PaperOut:
+    """Return a paper without its answers."""
+    return PaperOut.of_paper(papers.find_paper(service.store, paper_id))
+
+
+@router.get("/exams/{paper_id}/file", responses=documented(404))
+def get_paper_file(paper_id: str, service: TheService) -> Response:
+    """Return the file that asks the same questions again, answers and all."""
+    content = papers.dump_paper(papers.find_paper(service.store, paper_id))
+    return Response(content, media_type="application/json")
+
+
+@router.post("/exams/{paper_id}/publish", responses=documented(404))
+def publish(paper_id: str, service: TheService) -> PaperOut:
+    """Give a paper the code under which a class finds it."""
+    papers.publish(service.store, paper_id)
+    return get_paper(paper_id, service)
+
+
+@router.post("/exams/{paper_id}/sittings", status_code=201, responses=documented(404))
+def start(paper_id: str, body: SittingIn, service: TheService) -> SittingOut:
+    """Begin a sitting; the clock runs from here."""
+    return _sitting(service, exams.start(service.store, paper_id, body.name, now=now()))
+
+
+@router.post("/exams/code/{code}/sittings", status_code=201, responses=documented(404))
+def start_by_code(code: str, body: SittingIn, service: TheService) -> SittingOut:
+    """Begin a sitting of a published paper."""
+    return start(service.store.paper_of_code(code.upper()), body, service)
+
+
+@router.get("/sittings/{sitting_id}", responses=documented(404))
+def get_sitting(sitting_id: str, service: TheService) -> SittingOut:
+    """Return a sitting as it stands."""
+    return _sitting(service, service.store.sitting(sitting_id))
+
+
+@router.put("/sittings/{sitting_id}/answers/{number}", responses=documented(404, 409))
+def save(sitting_id: str, number: int, body: SaveIn, service: TheService) -> SavedOut:
+    """Keep what is typed by now."""
+    kept = exams.save(
+        service.store,
+        sitting_id,
+        number,
+        body.text,
+        revision=body.revision,
+        flagged=body.flagged,
+        now=now(),
+    )
+    return SavedOut(kept=kept)
+
+
+@router.post("/sittings/{sitting_id}/submit", responses=documented(404))
+def submit(sitting_id: str, service: TheService) -> SittingOut:
+    """Close a sitting; sent again, it counts once. Grading begins."""
+    sitting = exams.submit(service.store, sitting_id, now=now())
+    service.exam_submitted()
+    return _sitting(service, sitting)
+
+
+@router.get("/sittings/{sitting_id}/report", responses=documented(404, 409))
+def get_report(sitting_id: str, service: TheService) -> ReportOut:
+    """Return a closed sitting's outcome by now; `final` says whether it may still change."""
+    return ReportOut.of_report(exams.report(service.store, sitting_id))
+
+
+@router.post(
+    "/sittings/{sitting_id}/answers/{number}/appeal", status_code=204, responses=documented(404, 409)
+)
+def appeal(sitting_id: str, number: int, body: AppealIn, service: TheService) -> Response:
+    """Ask a teacher for another look."""
+    exams.appeal(service.store, sitting_id, number, body.text, now=now())
+    return Response(status_code=204)
+
+
+@router.get("/exams/{paper_id}/class", responses=documented(404))
+def get_class(paper_id: str, service: TheService) -> ClassOut:
+    """Return a class's figures, the review queue, and the grader's agreement with the marks."""
+    found = classes.reports(service.store, paper_id)
+    return ClassOut.of(
+        found, classes.question_figures(found), classes.review_queue(found), classes.agreement(found)
+    )
+
+
+@router.post("/exams/{paper_id}/marks", status_code=204, responses=documented(404, 409))
+def mark(paper_id: str, body: MarkIn, service: TheService) -> Response:
+    """Let a teacher's rating of an answer stand."""
+    if service.store.sitting(body.sitting_id).paper_id != paper_id:
+        raise NotFoundError("this sitting is not of this paper")
+    exams.mark(service.store, body.sitting_id, body.number, body.rating, body.reason, now=now())
+    return Response(status_code=204)
+
+
+@router.get("/exams/{paper_id}/gradebook.csv", responses=documented(404))
+def gradebook(paper_id: str, service: TheService) -> Response:
+    """Return names and scores for a learning platform."""
+    content = classes.gradebook(classes.reports(service.store, paper_id))
+    return Response(content, media_type="text/csv; charset=utf-8")
+
+
+@router.get("/exams/{paper_id}/gold.jsonl", responses=documented(404))
+def gold(paper_id: str, service: TheService) -> Response:
+    """Return the marked answers as rows for `freerecall eval` and `calibrate`."""
+    content = classes.gold_rows(classes.reports(service.store, paper_id))
+    return Response(content, media_type="application/x-ndjson")
+
+
+def _sitting(service: Service, sitting: Sitting) -> SittingOut:
+    left = (sitting.ends_at - now()).total_seconds() if sitting.ends_at else None
+    typed = service.store.sitting_answers(sitting.id)
+    return SittingOut(
+        id=sitting.id,
+        name=sitting.name,
+        paper=PaperOut.of_paper(papers.find_paper(service.store, sitting.paper_id)),
+        started_at=sitting.started_at,
+        ends_at=sitting.ends_at,
+        remaining_s=None if left is None else max(round(left, 1), 0.0),
+        submitted_at=sitting.submitted_at,
+        answers=[TypedOut.model_validate(typed[number]) for number in sorted(typed)],
+    )
