@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+import scripted_llm as llm
+from polling import until
 from service_process import environment
 from terminal import Terminal
 
@@ -163,7 +165,7 @@ def test_the_progress_bar_is_for_terminals_only(tmp_path: Path, on_terminal: boo
     assert b"50 of 50 rows" in told
 
 
-def test_ctrl_c_stops_all_processes_and_leaves_no_file(tmp_path: Path) -> None:
+def test_ctrl_c_stops_all_processes_and_the_same_again_goes_on(tmp_path: Path, freerecall: Terminal) -> None:
     source = write(tmp_path / "in.jsonl", [{**ROW, "id": n} for n in range(20_000)])
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "freerecall", "grade-batch", str(source), "--out", str(tmp_path / "out")]
@@ -174,6 +176,8 @@ def test_ctrl_c_stops_all_processes_and_leaves_no_file(tmp_path: Path) -> None:
         told = b""
         while b"Grading" not in told:
             told += os.read(ours, 4096)
+        partial = tmp_path / ".out.partial"
+        until(lambda: partial.exists() and partial.stat().st_size > 100_000)
         os.killpg(process.pid, signal.SIGINT)
         with contextlib.suppress(OSError):
             while chunk := os.read(ours, 4096):
@@ -183,4 +187,34 @@ def test_ctrl_c_stops_all_processes_and_leaves_no_file(tmp_path: Path) -> None:
 
     assert process.returncode == 130
     assert b"Traceback" not in told
-    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+    assert not (tmp_path / "out").exists()
+    before = partial.read_bytes()
+    assert freerecall("grade-batch", source, "--out", tmp_path / "out").code == 0
+    assert [row["id"] for row in read(tmp_path / "out")] == list(range(20_000))
+    kept = before[: before.rfind(b"\n") + 1].partition(b"\n")[2]
+    assert (tmp_path / "out").read_bytes().startswith(kept)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out"]
+
+
+def test_no_answer_is_paid_for_twice_after_a_kill(tmp_path: Path, freerecall: Terminal) -> None:
+    """The model hangs at the third answer, the process is killed there, and the same again goes on."""
+    rows = [{**ROW, "id": n, "answer": f"an answer of its own, number {n}"} for n in range(5)]
+    source, out = write(tmp_path / "in.jsonl", rows), tmp_path / "out.jsonl"
+    with llm.ScriptedLLM(llm.covered(), llm.covered(), llm.hang()) as model:
+        command = [sys.executable, "-m", "freerecall", "grade-batch", str(source), "--out", str(out)]
+        command += ["--grader", "llm", "--model", "openai/scripted", "--api-base", model.api_base]
+        env = environment(tmp_path / "data", FREERECALL_PROMPT="rubric-v1")
+        process = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
+        for _ in range(3):
+            assert model.arrived.acquire(timeout=60)
+        process.kill()
+        process.wait()
+        asked = len(model.requests)
+        model.release()
+        model.script(llm.covered())
+        subprocess.run(command, env=env, check=True, stderr=subprocess.DEVNULL, timeout=120)
+        answers = [request.answer for request in model.requests]
+    assert [row["id"] for row in read(out)] == [0, 1, 2, 3, 4]
+    assert asked < len(answers)
+    assert max(answers.count(f"an answer of its own, number {n}") for n in (0, 1)) <= 2
+    assert len(answers) <= 5 + asked

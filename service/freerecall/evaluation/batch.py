@@ -1,9 +1,11 @@
 """Grade many rows: in order, one result for each, on all processors or with many calls under way."""
 
 import asyncio
+import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import tempfile
 import time
@@ -16,10 +18,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from freerecall import grading
+from freerecall import __version__, grading
 from freerecall.evaluation.rows import BadRow, Row, grade_dict, parse_lines, read_rows
 from freerecall.grades import Grade, GraderMode
-from freerecall.grading import AskPolicy
+from freerecall.grading import AskPolicy, calibration
 from freerecall.llm import LLM
 
 CHUNK = 200
@@ -46,27 +48,75 @@ def grade_batch(
 ) -> BatchSummary:
     """Grade the rows of `source` into `out`, which appears whole or not at all.
 
-    Raises OSError where a file cannot be read or written.
+    What is graded is kept beside `out` as it comes; after a kill the same call goes on from there,
+    and grades no row twice. Raises OSError where a file cannot be read or written.
     """
     total = count_rows(source)
-    rows = bad = 0
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=out.parent, prefix=f".{out.name}.", delete=False
-    ) as file:
+    partial = out.with_name(f".{out.name}.partial")
+    head = _fingerprint(source, mode, llm)
+    rows, bad, size = _done(partial, head)
+    with partial.open("r+b" if size else "wb") as file:
+        if size:
+            file.truncate(size)
+            file.seek(size)
+        else:
+            file.write(head)
+        on_progress(rows, total)
+        for line, is_bad in _graded_lines(source, total, mode, llm, skip=rows):
+            file.write(line.encode("utf-8", "replace") + b"\n")
+            if mode is not GraderMode.EMBEDDED:
+                file.flush()  # what was paid for
+            rows += 1
+            bad += is_bad
+            on_progress(rows, total)
+    with tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", delete=False) as whole:
         try:
-            for line, is_bad in _graded_lines(source, total, mode, llm):
-                file.write(line + "\n")
-                rows += 1
-                bad += is_bad
-                on_progress(rows, total)
-            file.close()
-            Path(file.name).chmod(0o666 & ~_umask())
-            Path(file.name).replace(out)
+            with partial.open("rb") as file:
+                file.seek(len(head))
+                shutil.copyfileobj(file, whole)
+            whole.close()
+            Path(whole.name).chmod(0o666 & ~_umask())
+            Path(whole.name).replace(out)
         except BaseException:
-            file.close()
-            Path(file.name).unlink(missing_ok=True)
+            whole.close()
+            Path(whole.name).unlink(missing_ok=True)
             raise
+    partial.unlink()
     return BatchSummary(rows, bad)
+
+
+def _fingerprint(source: Path, mode: GraderMode, llm: LLM | None) -> bytes:
+    """Return the first line of a partial output: what has to be the same for going on with it."""
+    digest = hashlib.sha256()
+    with source.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    about = {
+        "rows": digest.hexdigest(),
+        "grader": mode.value,
+        "model": llm.model if llm else "",
+        "calibration": calibration.CURRENT,
+        "freerecall": __version__,
+    }
+    return json.dumps(about).encode() + b"\n"
+
+
+def _done(partial: Path, head: bytes) -> tuple[int, int, int]:
+    """Return the rows of a partial output, the bad ones of them, and its bytes up to the last whole line."""
+    rows = bad = 0
+    try:
+        with partial.open("rb") as file:
+            if file.readline() != head:
+                return 0, 0, 0
+            size = len(head)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                rows, size = rows + 1, size + len(line)
+                bad += b'"error": ' in line and b'"rating": ' not in line
+    except FileNotFoundError:
+        return 0, 0, 0
+    return rows, bad, size
 
 
 def _umask() -> int:
@@ -81,22 +131,24 @@ def count_rows(path: Path) -> int:
         return sum(1 for line in file if line.strip())
 
 
-def _graded_lines(source: Path, total: int, mode: GraderMode, llm: LLM | None) -> Iterator[tuple[str, bool]]:
+def _graded_lines(
+    source: Path, total: int, mode: GraderMode, llm: LLM | None, *, skip: int
+) -> Iterator[tuple[str, bool]]:
     if mode is GraderMode.EMBEDDED and total >= POOL_FROM and (os.cpu_count() or 1) > 1:
-        yield from _in_processes(source)
+        yield from _in_processes(source, skip)
         return
-    for result in grade_rows(read_rows(source), mode=mode, llm=llm):
+    for result in grade_rows(islice(read_rows(source), skip, None), mode=mode, llm=llm):
         yield _line(result), isinstance(result, BadRow)
 
 
-def _in_processes(source: Path) -> Iterator[tuple[str, bool]]:
+def _in_processes(source: Path, skip: int) -> Iterator[tuple[str, bool]]:
     """Parsing, grading and writing JSON all happen in the workers; only lines travel, a few chunks ahead."""
     context = multiprocessing.get_context("spawn")
     ahead = 2 * (os.cpu_count() or 1)
     with source.open("rb") as file, ProcessPoolExecutor(mp_context=context, initializer=grading.warm) as pool:
         numbered = ((number, line) for number, line in enumerate(file, 1) if line.strip())
         running: deque[Future[list[tuple[str, bool]]]] = deque()
-        for chunk in _chunks(numbered):
+        for chunk in _chunks(islice(numbered, skip, None)):
             with _uninterrupted():
                 running.append(pool.submit(_grade_lines, chunk))
             if len(running) > ahead:
