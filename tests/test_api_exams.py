@@ -64,6 +64,7 @@ def test_a_sitting_from_paper_to_gradebook(tmp_path: Path) -> None:
         assert found["queue"][0]["why"] == "appeal"
         assert '"gold": 5' in client.get(f"/api/v1/exams/{made['id']}/gold.jsonl").text
         assert "Ada" in client.get(f"/api/v1/exams/{made['id']}/gradebook.csv").text
+        assert client.post(f"/api/v1/exams/{made['id']}/regrade").json() == {"grades": 0}
         other = paper(client, seed=2)
         assert client.post(f"/api/v1/exams/{other['id']}/marks", json=mark).status_code == 404
 

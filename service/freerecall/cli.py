@@ -85,13 +85,22 @@ def grade_batch_command(
     grader: Grader = None,
     model: Model = None,
     api_base: ApiBase = None,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="Ask through the provider's batch endpoint: half price, hours.")
+    ] = False,
 ) -> None:
-    """Grade every row of a JSON Lines file; one row out for each row in, in the same order."""
-    from freerecall.evaluation.batch import grade_batch
+    """Grade every row of a JSON Lines file; one row out for each row in, in the same order.
+
+    Killed, the same command goes on where it stopped.
+    """
+    from freerecall.evaluation.batch import grade_batch, prefetch
 
     check_input(source)
     check_output(out)
     mode, llm = grading(grader, model, api_base)
+    if batch and llm is not None:
+        count = prefetch(source, out, mode=mode, llm=llm, on_status=lambda told: typer.echo(told, err=True))
+        typer.echo(f"{count} answers through the batch endpoint", err=True)
     with progress("Grading") as on_progress:
         summary = grade_batch(source, out, mode=mode, llm=llm, on_progress=on_progress)
     graded = summary.rows - summary.bad

@@ -131,15 +131,15 @@ class LLM:
         self.api_base = api_base
         self.prompt = prompt
         self.offers_logprobs = True
-        self._api_key = api_key
+        self.api_key = api_key
         self._budget_usd = budget_usd
         self._price = price
         self.concurrency = concurrency
-        self._cache = cache
+        self.cache = cache
         self._retries = retries
         self._retry_delay_s = retry_delay_s
         self._sampling = {"temperature": temperature, "seed": seed}
-        self._litellm, self._name = route(model, api_base)
+        self.by_litellm, self._name = route(model, api_base)
         self._where = _where(model, api_base)
         self._lock = threading.Lock()
         self._usage = Usage(cost_usd=spent_usd)
@@ -180,7 +180,7 @@ class LLM:
             request["response_format"] = {"type": "json_schema", "json_schema": spec}
         if logprobs:
             request |= {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
-        key = cache_key(request=request, api_base=self.api_base, litellm=self._litellm)
+        key = cache_key(request=request, api_base=self.api_base, litellm=self.by_litellm)
         try:
             async with asyncio.timeout(deadline_s):
                 if (hit := await self._from_cache(key)) and (usable is None or usable(hit.text)):
@@ -193,8 +193,8 @@ class LLM:
         if logprobs and reply.logprobs is None:
             self.offers_logprobs = False
         reply = replace(reply, latency_ms=_since(started))
-        if self._cache is not None and (usable is None or usable(reply.text)):
-            await asyncio.to_thread(self._cache.set, key, json.dumps(asdict(reply)))
+        if self.cache is not None and (usable is None or usable(reply.text)):
+            await asyncio.to_thread(self.cache.set, key, json.dumps(asdict(reply)))
         return reply
 
     async def aclose(self) -> None:
@@ -232,11 +232,11 @@ class LLM:
                     data = await call(sent, max(ends - time.monotonic(), 0.001))
             except Exception as error:
                 if (more := refusal(error, sent)) is None:
-                    raise translate(error, self._where, self._api_key) from error
+                    raise translate(error, self._where, self.api_key) from error
                 refused |= {more}
             else:
                 self._refused |= refused
-                return await self._read(data, request)
+                return await self.read(data, request)
 
     def _connection(self) -> _Connection:
         loop = asyncio.get_running_loop()
@@ -246,13 +246,16 @@ class LLM:
             return self._connections[loop]
 
     async def _open(self, connection: _Connection) -> Call:
-        if self._litellm:
-            return await litellm_call(self.api_base, self._api_key)
-        connection.client = await openai_client(self.api_base, self._api_key)
+        if self.by_litellm:
+            return await litellm_call(self.api_base, self.api_key)
+        connection.client = await openai_client(self.api_base, self.api_key)
         return openai_call(connection.client)
 
-    async def _read(self, data: object, request: Request) -> Reply:
-        """Turn a chat completion, of which nothing is sure, into a Reply, and count it."""
+    async def read(self, data: object, request: Request, *, discount: float = 1.0) -> Reply:
+        """Turn a chat completion, of which nothing is sure, into a Reply, and count it.
+
+        It cost `discount` times the list price. Raises LLMReplyError where there is no text in it.
+        """
         text = _at(data, "choices", 0, "message", "content")
         tokens = [_at(data, "usage", name) for name in ("prompt_tokens", "completion_tokens")]
         guesses = [len(str(request["messages"])) // 4, len(text) // 4 if isinstance(text, str) else 0]
@@ -261,7 +264,7 @@ class LLM:
             for said, guess in zip(tokens, guesses, strict=True)
         )
         price = self._price or await asyncio.to_thread(price_of, self.model, self.api_base)
-        cost = price.cost(tokens_in, tokens_out) if price else 0.0
+        cost = discount * price.cost(tokens_in, tokens_out) if price else 0.0
         if price is None and self._budget_usd is not None and not self._usage.unpriced:
             log.warning("%s is on no price list: its calls do not count towards the budget", self.model)
         unpriced = price is None
@@ -282,9 +285,9 @@ class LLM:
         )
 
     async def _from_cache(self, key: str) -> Reply | None:
-        if self._cache is None:
+        if self.cache is None:
             return None
-        kept = await asyncio.to_thread(self._cache.get, key)
+        kept = await asyncio.to_thread(self.cache.get, key)
         try:
             row = json.loads(kept or "")
             logprobs = row.pop("logprobs")

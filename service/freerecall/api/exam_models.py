@@ -266,3 +266,9 @@ class ClassOut(Out):
             ],
             agreement=AgreementOut.model_validate(agreed) if agreed else None,
         )
+
+
+class RegradedOut(Out):
+    """How many answers got a grade of another version beside the one they had."""
+
+    grades: int

@@ -12,6 +12,7 @@ from freerecall.api.exam_models import (
     PaperIn,
     PaperOut,
     PaperRowOut,
+    RegradedOut,
     ReportOut,
     SavedOut,
     SaveIn,
@@ -136,6 +137,12 @@ def mark(paper_id: str, body: MarkIn, service: TheService) -> Response:
         raise NotFoundError("this sitting is not of this paper")
     exams.mark(service.store, body.sitting_id, body.number, body.rating, body.reason, now=now())
     return Response(status_code=204)
+
+
+@router.post("/exams/{paper_id}/regrade", responses=documented(404))
+def regrade(paper_id: str, service: TheService) -> RegradedOut:
+    """Grade all closed sittings with the version that runs now; earlier grades stay beside."""
+    return RegradedOut(grades=exams.regrade(service.store, paper_id, now=now()))
 
 
 @router.get("/exams/{paper_id}/gradebook.csv", responses=documented(404))

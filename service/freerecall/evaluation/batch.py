@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from freerecall import __version__, grading
+from freerecall.errors import LLMError
 from freerecall.evaluation.rows import BadRow, Row, grade_dict, parse_lines, read_rows
 from freerecall.grades import Grade, GraderMode
 from freerecall.grading import AskPolicy, calibration
@@ -83,6 +84,31 @@ def grade_batch(
             raise
     partial.unlink()
     return BatchSummary(rows, bad)
+
+
+def prefetch(
+    source: Path,
+    out: Path,
+    *,
+    mode: GraderMode,
+    llm: LLM,
+    poll_s: float = 30.0,
+    on_status: Callable[[str], None] = lambda _status: None,
+) -> int:
+    """Have a provider's batch endpoint answer all that `grade_batch` would ask; return how many it did.
+
+    After a kill the same call waits for the same batch. Raises LLMError where there is no such endpoint.
+    """
+    from freerecall.llm_batch import Recorder, ask_in_batch
+
+    if llm.by_litellm or llm.cache is None:
+        raise LLMError("batches need an OpenAI-compatible endpoint; leave out --batch")
+    recorder = Recorder(llm, llm.cache)
+    for _ in grade_rows(read_rows(source), mode=mode, llm=recorder):
+        pass
+    state = out.with_name(f".{out.name}.batch")
+    asking = ask_in_batch(llm, llm.cache, recorder.requests, state, poll_s=poll_s, on_status=on_status)
+    return asyncio.run(asking)
 
 
 def _fingerprint(source: Path, mode: GraderMode, llm: LLM | None) -> bytes:
