@@ -1,5 +1,6 @@
 """Self-tests over HTTP: with and without the token, and through kills of the server."""
 
+import io
 import random
 import threading
 import uuid
@@ -8,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pypdf import PdfReader
 
 from polling import until
 from service_process import environment, running_service
@@ -40,7 +42,7 @@ def test_a_sitting_from_paper_to_gradebook(tmp_path: Path) -> None:
         path = f"/api/v1/sittings/{sitting}"
         assert 0 < client.get(path).json()["remaining_s"] <= 300
         assert client.get(f"{path}/report").status_code == 409
-        saved = client.put(f"{path}/answers/1", json={"text": "x", "revision": 2})
+        saved = client.put(f"{path}/answers/1", json={"text": "x ← Δ слово", "revision": 2})
         assert saved.json() == {"kept": True}
         assert client.put(f"{path}/answers/1", json={"text": "y", "revision": 1}).json() == {"kept": False}
         assert client.put(f"{path}/answers/9", json={"text": "y", "revision": 1}).status_code == 422
@@ -64,6 +66,13 @@ def test_a_sitting_from_paper_to_gradebook(tmp_path: Path) -> None:
         assert found["queue"][0]["why"] == "appeal"
         assert '"gold": 5' in client.get(f"/api/v1/exams/{made['id']}/gold.jsonl").text
         assert "Ada" in client.get(f"/api/v1/exams/{made['id']}/gradebook.csv").text
+        file = client.get(f"/api/v1/exams/{made['id']}/file").content
+        assert client.post("/api/v1/exams/file", content=file).json()["id"] == made["id"]
+        assert client.post("/api/v1/exams/file", content=b"\xff").status_code == 422
+        pdf = PdfReader(io.BytesIO(client.get(f"/sittings/{sitting}/report.pdf").content))
+        words = " ".join(page.extract_text() for page in pdf.pages)
+        assert "Ada" in words
+        assert "5 of 5, perfectly by the teacher" in words
         assert client.post(f"/api/v1/exams/{made['id']}/regrade").json() == {"grades": 0}
         other = paper(client, seed=2)
         assert client.post(f"/api/v1/exams/{other['id']}/marks", json=mark).status_code == 404

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from freerecall import classes, exams, papers
 from freerecall.api.exam_models import (
@@ -22,7 +22,7 @@ from freerecall.api.exam_models import (
 )
 from freerecall.api.problems import documented
 from freerecall.api.service import Service, now, service_of
-from freerecall.errors import NotFoundError
+from freerecall.errors import InputError, NotFoundError
 from freerecall.store import Sitting
 
 TheService = Annotated[Service, Depends(service_of)]
@@ -34,6 +34,23 @@ router = APIRouter(prefix="/api/v1", tags=["exams"])
 def compose(body: PaperIn, service: TheService) -> PaperOut:
     """Draw a paper from the decks."""
     return PaperOut.of_paper(papers.compose(service.store, body.spec(), now=now()))
+
+
+@router.post(
+    "/exams/file",
+    status_code=201,
+    responses=documented(),
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
+    },
+)
+async def put_paper_file(request: Request, service: TheService) -> PaperOut:
+    """Store a paper from its file; the same one again changes nothing."""
+    try:
+        text = (await request.body()).decode()
+    except UnicodeDecodeError:
+        raise InputError("this is no paper of freerecall's: it is not UTF-8") from None
+    return PaperOut.of_paper(papers.put_paper(service.store, text, now=now()))
 
 
 @router.get("/exams", responses=documented())

@@ -13,6 +13,7 @@ from freerecall.api.service import Service, now, service_of
 from freerecall.errors import ConflictError, InputError
 from freerecall.papers import Spec
 from freerecall.practice import MAX_ANSWER
+from freerecall.report_pdf import can_write, write_pdf
 from freerecall.web.marks import marked
 from freerecall.web.render import render
 
@@ -198,6 +199,7 @@ def report_page(sitting_id: str, service: TheService) -> Response:
         found=found,
         earlier=earlier[-10:] if not found.paper.code else [],
         own=not found.paper.code,
+        pdf=can_write(),
         marks={
             item.number: marked(item.answer, item.grade.evidence if item.grade else ())
             for item in found.items
@@ -218,6 +220,13 @@ def report_csv(sitting_id: str, service: TheService) -> Response:
         cells = [f"'{text}" if text[:1] in "=+-@\t" and text else text for text in row]
         writer.writerow([item.number, *cells, item.rating, item.points, item.question.weight, confidence])
     return Response(file.getvalue(), media_type="text/csv; charset=utf-8")
+
+
+@router.get("/sittings/{sitting_id}/report.pdf")
+def report_as_pdf(sitting_id: str, service: TheService) -> Response:
+    """The report to print or to keep."""
+    content = write_pdf(exams.report(service.store, sitting_id))
+    return Response(content, media_type="application/pdf")
 
 
 @router.post("/sittings/{sitting_id}/appeal")

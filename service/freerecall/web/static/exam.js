@@ -60,6 +60,27 @@ function show(section) {
   link.setAttribute("aria-label", `${section.dataset.number}${text.value.trim() ? ", answered" : ""}${flag.checked ? ", flagged" : ""}`);
 }
 
+// All on one page, or the one question that the address names.
+const single = document.getElementById("single"), sections = [...sitting.querySelectorAll(".ask")];
+single.hidden = false;
+single.addEventListener("click", () => {
+  single.setAttribute("aria-pressed", String(single.getAttribute("aria-pressed") !== "true"));
+  turn();
+});
+document.querySelector(".numbers").addEventListener("click", (event) => {
+  if (!event.target.hash || single.getAttribute("aria-pressed") !== "true") return;
+  event.preventDefault();  // a jump would take the focus
+  history.replaceState(null, "", event.target.hash);
+  turn();
+});
+
+function turn() {
+  const alone = single.getAttribute("aria-pressed") === "true";
+  const chosen = sections.find((section) => `#${section.id}` === location.hash) || sections[0];
+  for (const section of sections) section.hidden = alone && section !== chosen;
+  if (alone) chosen.querySelector("textarea").focus();
+}
+
 function over() { closed = true; location.href = `/sittings/${sitting.dataset.sitting}/report`; }
 
 sitting.addEventListener("submit", () => { closed = true; for (const timer of waiting.values()) clearTimeout(timer); });
