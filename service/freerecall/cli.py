@@ -210,3 +210,33 @@ def study_command(
     mode, llm = grading(grader, model, api_base)
     with open_store(context, data) as store:
         study(store, deck, mode=mode, llm=llm, session=session)
+
+
+@app.command("doctor")
+def doctor_command(context: typer.Context, data: Data = None) -> None:
+    """Check the store: the file, its references, the schedule against the log of reviews."""
+    from freerecall.store.check import check
+
+    with open_store(context, data) as store:
+        wrong = check(store)
+    for line in wrong[:100]:
+        typer.echo(line)
+    if wrong:
+        typer.echo(f"{len(wrong)} things are wrong", err=True)
+        raise typer.Exit(1)
+    typer.echo("all is sound")
+
+
+@app.command("backup")
+def backup_command(
+    context: typer.Context,
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="The copy; it must not be there yet.")],
+    data: Data = None,
+) -> None:
+    """Copy the store while the service runs. To restore, put the copy in its place."""
+    from freerecall.store.check import backup
+
+    check_output(target)
+    with open_store(context, data) as store:
+        backup(store, target)
+    typer.echo(f"copied to {target}")
