@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-ver
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := serve
-.PHONY: serve test lint format bench eval lock llm peer browser-deps clean
+.PHONY: serve test lint format bench kills eval lock llm peer browser-deps clean
 
 serve: $(VENV)/.service ## start the service: make serve ARGS="--port 9000"
 	@$(BIN)/freerecall $(ARGS)
@@ -33,6 +33,9 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m bench $(ARGS)
+
+kills: $(VENV)/.dev ## kill the service's work 300 times at random moments, and check the store each time
+	@FREERECALL_KILLS=300 $(BIN)/python -m pytest tests/test_kills.py $(ARGS)
 
 eval: $(VENV)/.dev ## score the grader on the gold sets at hand: make eval ARGS="--grader llm --model …"
 	@test -n "$(GOLD)" || { echo "no gold set in evals/ or in the folder that FREERECALL_GOLD names" >&2; exit 1; }
