@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from polling import until
 from service_process import environment, running_service
 
 CARD = "mlops:what-mlops-means"
@@ -113,3 +114,13 @@ def test_figures(api: httpx.Client) -> None:
     assert len(found["forecast"]) == 30
     assert found["hardest"][0]["card"]["id"] == CARD
     assert api.get("/statistics", params={"deck": "nope"}).status_code == 404
+
+
+def test_it_says_when_it_is_ready(api: httpx.Client) -> None:
+    root = str(api.base_url).removesuffix("/api/v1/")
+
+    def ready() -> bool:
+        return httpx.get(f"{root}/readyz").status_code == 200
+
+    until(ready)
+    assert httpx.get(f"{root}/readyz").json()["status"] == "ready"

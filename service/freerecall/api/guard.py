@@ -17,7 +17,7 @@ COOKIE = "freerecall"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _OPEN = (
-    *("/healthz", "/api/v1/healthz", "/login", "/static/"),
+    *("/healthz", "/readyz", "/api/v1/healthz", "/login", "/static/"),
     # Who has a paper's code may sit it, and who has a sitting's id may go on with it.
     *("/sit/", "/sittings/", "/api/v1/sittings/", "/api/v1/exams/code/"),
 )

@@ -52,6 +52,14 @@ async def healthz() -> HealthOut:
     return HealthOut(status="ok", version=__version__)
 
 
+@health.get("/readyz", responses={503: {"description": "Not yet"}})
+def readyz(response: Response, service: TheService) -> HealthOut:
+    """Say whether answers are graded at full speed and can be stored: 503 until then."""
+    ready = service.ready.is_set() and service.store.can_write()
+    response.status_code = 200 if ready else 503
+    return HealthOut(status="ready" if ready else "not ready", version=__version__)
+
+
 @router.post("/grade", tags=["grading"], responses=documented())
 async def grade(body: GradeIn, service: TheService) -> GradeOut:
     """Grade one answer, storing nothing."""

@@ -41,6 +41,7 @@ class Service:
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._exam_wake = asyncio.Event()
+        self.ready = threading.Event()
         self._waiting: dict[str, list[asyncio.Event]] = {}
         self._uploads: dict[str, tuple[str, bytes]] = {}
 
@@ -174,7 +175,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     service = Service(app.state.settings)
     app.state.service = service
     library.load_bundled(service.store)
-    warming = threading.Thread(target=_warm, args=(service.store,), name="warm", daemon=True)
+    warming = threading.Thread(target=_warm, args=(service,), name="warm", daemon=True)
     warming.start()
     tasks = [asyncio.create_task(service.grade_exams())]
     if service.llm:
@@ -190,9 +191,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.store.close()
 
 
-def _warm(store: Store) -> None:
+def _warm(service: Service) -> None:
     grading.warm()
-    practice.recover(store, now())
+    practice.recover(service.store, now())
+    service.ready.set()
 
 
 def service_of(request: Request) -> Service:

@@ -120,6 +120,15 @@ class Connection:
             finally:
                 self._conn.execute("COMMIT")
 
+    def can_write(self) -> bool:
+        """Say whether the file takes writes: not where the disk is full or read-only, or another holds it."""
+        try:
+            with self.transaction(synced=False):
+                self._conn.execute("UPDATE learners SET id = id WHERE id = 'local'")
+        except sqlite3.Error:
+            return False
+        return True
+
     def _write(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement, in a commit of its own outside a transaction; return the rows it changed."""
         with self._lock:
