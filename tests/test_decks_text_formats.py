@@ -130,6 +130,20 @@ def test_pairs_by_double_colons() -> None:
     ]
 
 
+def test_double_colons_in_an_answer_are_words() -> None:
+    found = cards(
+        "# A\n## What does a::b mean?\nIt is written\na :: b in C++.\n## And c?\nNothing.\n", "x.md"
+    )
+    assert [question for question, _ in found] == ["What does a::b mean?", "And c?"]
+
+
+def test_quotes_in_quizlets_rows_are_as_they_are() -> None:
+    assert cards('"Yes" in French\toui\nthe 5" disk\ta "floppy"\n', "q.txt") == [
+        ('"Yes" in French', "oui"),
+        ('the 5" disk', 'a "floppy"'),
+    ]
+
+
 def test_markdown_without_a_question_is_told() -> None:
     with pytest.raises(DeckError, match="no question with an answer"):
         parse_deck("# Only a heading\n", source="x.md")

@@ -56,7 +56,11 @@ def parse(text: str, *, source: str, deck_id: str, stem: str) -> ImportResult:
     cards: dict[str, Card] = {}
     skipped: list[Skipped] = []
     keys = KeyMaker()
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines = io.StringIO(text, newline="")
+    if delimiter == "\t" and not _well_quoted(text):
+        reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    else:
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         line = 1
         for number, cells in enumerate(reader):
@@ -106,6 +110,14 @@ def write(deck: Deck, delimiter: str = ",") -> str:
         }
         writer.writerow([row[name] for name in COLUMNS])
     return file.getvalue()
+
+
+def _well_quoted(text: str) -> bool:
+    """Say whether quotes in a tab-separated text enclose cells: Quizlet writes them as they are."""
+    try:
+        return all(True for _ in csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True))
+    except csv.Error:
+        return False
 
 
 def _card(cells: dict[str, str]) -> Card | str:

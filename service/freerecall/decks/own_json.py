@@ -36,8 +36,8 @@ def parse(text: str, *, source: str, deck_id: str, stem: str) -> ImportResult:
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise DeckError('the file is not one of ours: it has no "format": "freerecall"', source=source)
     if data.get("version") != VERSION:
-        found = data.get("version")
-        raise DeckError(f"the file's version is {found!r}; this freerecall reads {VERSION}", source=source)
+        found = str(data.get("version"))[:40]
+        raise DeckError(f"the file's version is {found}; this freerecall reads {VERSION}", source=source)
     rows = data.get("reviews", [])
     tables = {name: value for name, value in data.items() if name not in ("format", "version", "reviews")}
     deck = toml_format.read_tables(tables, source=source, deck_id=deck_id, stem=stem)
@@ -75,7 +75,7 @@ def _reviews(rows: Any, deck: Deck, source: str) -> list[PastReview]:
             raise DeckError(f"{where} must have {', '.join(sorted(_REVIEW_KEYS))}", source=source)
         card_id, rating, took = f"{deck.id}:{row.get('card')}", row.get("rating"), row.get("elapsed_ms")
         if card_id not in known:
-            raise DeckError(f"{where}.card: there is no card {row.get('card')!r}", source=source)
+            raise DeckError(f"{where}.card: there is no card {str(row.get('card'))[:100]!r}", source=source)
         if type(rating) is not int or rating not in RATINGS:
             raise DeckError(f"{where}.rating must be a whole number from 1 to 5", source=source)
         if took is not None and (type(took) is not int or not 0 <= took <= _MOST_MS):

@@ -34,7 +34,13 @@ def looks_like(text: str) -> bool:
     """Say whether one of the three layouts occurs."""
     lines = text.splitlines()
     asks = any(_Q.match(line) for line in lines) and any(_A.match(line) for line in lines)
-    return asks or any(_PAIR.match(line) for line in lines) or bool(_HEADING.search(text))
+    return asks or _paired(lines) or bool(_HEADING.search(text))
+
+
+def _paired(lines: list[str]) -> bool:
+    """Say whether most lines are `question :: answer`: one alone may stand in an answer."""
+    written = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    return 2 * sum(bool(_PAIR.match(line)) for line in written) >= max(len(written), 1)
 
 
 def parse(text: str, *, source: str, deck_id: str, stem: str) -> ImportResult:
@@ -47,7 +53,7 @@ def parse(text: str, *, source: str, deck_id: str, stem: str) -> ImportResult:
     lines = body.splitlines()
     if any(_Q.match(line) for line in lines) and any(_A.match(line) for line in lines):
         pairs = _labelled(lines)
-    elif any(_PAIR.match(line) for line in lines):
+    elif _paired(lines):
         pairs = [
             (found[1], found[2], "", (), number)
             for number, line in enumerate(lines, 1)

@@ -44,6 +44,10 @@ _ABOUT_GRADING = re.compile(
     | \b(?:you\ are|act\ as|pretend\ to\ be|imagine)\ (?:an?|the|my)\ (?:\w+\ )?
         (?:grader|examiner|evaluator|assistant|ai|llm|teacher|judge)\b
     | \b(?:new|system|updated)\ (?:instructions?|prompts?)\b
+    | \b(?:key|rubric|solution|reference|card)\ (?:was|is|has\ been)
+        \ (?:changed|corrected|updated|wrong|revised)\b
+    | \banything\ is\ (?:right|correct|accepted|fine)\b | \byou\ (?:wake\ up|are\ reborn|play|act)\ as\b
+    | \bgives?n?\ (?:only\ )?fives\b
     | \b(?:jailbreak|developer\ mode|debug\ mode|admin\ override|sudo)\b
     | ^\W*(?:now\ |please\ |just\ )*(?:respond|reply|answer|output|return|print|write|say)\ (?:only\ )?
         (?:with|the\ following|json|"?covered)\b
@@ -108,7 +112,7 @@ _ORDER_WORDS = frozenset(
     verdicts grader examiner marker teacher ignoriere ignorieren vergiss ignorez oubliez oublie ignora olvida
     ignorer negeer gib gebe parrot copy replace insert repeat swap assume pay bribe sue decode decrypt drop
     grading comparison yes reference instruct order tell command ask beside vouch behalf whatever quote next
-    differ rest full maximum top highest perfect
+    differ rest full maximum top highest perfect key solution card anything wake play act fives
     evidence penalties penalty typed wrote said mean author owner professor record file register enter log
     disabled rubric word click tick put role content differ
     réponds reponds di sag antworte dites tam ocenę ocena leerling cijfer voti massimo nota note volle beste
