@@ -260,6 +260,10 @@ def test_the_terminal_composes_sits_and_reports(freerecall: object, tmp_path: Pa
     paper = tmp_path / "paper.json"
     done = run("exam", "new", "--out", paper, "--deck", "mlops", "--count", 2, "--seed", 4)  # type: ignore[operator]
     assert done.out == f"2 questions in {paper}\n"
+    assert "written as list=2" in run("exam", "new", "--out", paper, "--weight", "list").err  # type: ignore[operator]
+    heavy = run("exam", "new", "--out", paper, "--weight", "list=3", "--kind", "list", "--count", 2)  # type: ignore[operator]
+    assert heavy.code == 0
+    assert {row["weight"] for row in json.loads(paper.read_text())["questions"]} == {3.0}
     done = run("exam", "run", paper, typed="no idea\n\nsomething\n\n")  # type: ignore[operator]
     assert "not passed" in done.out
     sitting = done.out.split("sitting ")[1].split()[0]

@@ -3,6 +3,7 @@
 import json
 import random
 import secrets
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -143,3 +144,15 @@ def find_paper(store: Store, paper_id: str) -> Paper:
 def publish(store: Store, paper_id: str) -> str:
     """Return the code under which others find a paper; it gets one at the first call."""
     return store.publish(paper_id, "".join(secrets.choice(_CODE_LETTERS) for _ in range(8)))
+
+
+def read_weights(texts: Iterable[str]) -> dict[str, float]:
+    """Read weights written as `list=2`. Raises InputError."""
+    weights = {}
+    for text in texts:
+        kind, _, number = text.partition("=")
+        try:
+            weights[kind.strip()] = float(number)
+        except ValueError:
+            raise InputError(f"a weight is written as list=2, not {text!r}") from None
+    return weights

@@ -18,6 +18,7 @@ def compose(page: Page, url: str, count: int = 3, minutes: int = 0) -> None:
     page.get_by_label("Questions", exact=True).fill(str(count))
     page.get_by_label("Minutes").fill(str(minutes))
     page.get_by_label("Seed").fill("7")
+    page.get_by_label("Weights").fill("list=2")
     page.get_by_role("button", name="Compose").click()
     page.wait_for_url(re.compile("/exams/."))
 

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from freerecall import classes, exams, papers
 from freerecall.api.service import Service, now, service_of
+from freerecall.cards import Kind
 from freerecall.errors import ConflictError, InputError
 from freerecall.papers import Spec
 from freerecall.practice import MAX_ANSWER
@@ -36,6 +37,7 @@ def _exams_page(service: Service, said: str = "", status: int = 200) -> Response
         papers=service.store.papers(),
         decks=service.store.decks(now(), learner=service.learner),
         seed=secrets.randbelow(100_000),
+        kinds=list(Kind),
         said=said,
     )
 
@@ -46,6 +48,8 @@ def compose_form(
     title: Short = "Self-test",
     deck: Short = "",
     tags: Short = "",
+    kind: Annotated[list[str] | None, Form(max_length=5)] = None,
+    weights: Short = "",
     count: Short = "10",
     minutes: Short = "0",
     pass_mark: Short = "60",  # noqa: S107
@@ -56,6 +60,8 @@ def compose_form(
         spec = Spec(
             decks=(deck,) if deck else (),
             tags=tuple(tags.split()),
+            kinds=tuple(kind or ()),
+            weights=papers.read_weights(weights.split()),
             count=_number("questions", count),
             minutes=_number("minutes", minutes),
             pass_mark=_number("pass mark", pass_mark) / 100,
