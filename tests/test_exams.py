@@ -220,8 +220,9 @@ def test_a_class_is_described_question_by_question(store: Store) -> None:
     assert figures[3].wrong == (("a red balloon", 3),)
     assert {n for _, n in figures[3].missed} == {3}
     assert classes.agreement(found) is None
-    exams.mark(store, found[0].sitting.id, 1, 5, now=NOW)
-    exams.mark(store, found[3].sitting.id, 1, 3, now=NOW)
+    ids = {report.sitting.name: report.sitting.id for report in found}
+    exams.mark(store, ids["Ada"], 1, 5, now=NOW)
+    exams.mark(store, ids["Dan"], 1, 3, now=NOW)
     agreed = classes.agreement(classes.reports(store, paper.id))
     assert agreed is not None
     assert (agreed.marks, agreed.exact, agreed.within_one) == (2, 0.5, 0.5)

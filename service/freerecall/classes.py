@@ -192,18 +192,14 @@ def gold_rows(found: Sequence[Report]) -> str:
 
 
 def gradebook(found: Sequence[Report]) -> str:
-    """Return names and scores as the CSV that learning platforms import; scores out of 100.
-
-    A cell that a spreadsheet would take for a formula gets an apostrophe in front.
-    """
+    """Return names and scores as the CSV that learning platforms import; scores out of 100."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(["Student", "Score", "Points possible", "Submitted", "Passed", "Final"])
     for report in found:
-        name = report.sitting.name
         writer.writerow(
             [
-                f"'{name}" if name[:1] in "=+-@\t" else name,
+                plain_cell(report.sitting.name),
                 f"{100 * report.share:.1f}",
                 "100",
                 report.sitting.submitted_at.isoformat() if report.sitting.submitted_at else "",
@@ -212,3 +208,8 @@ def gradebook(found: Sequence[Report]) -> str:
             ]
         )
     return file.getvalue()
+
+
+def plain_cell(text: str) -> str:
+    """Return a cell's text with an apostrophe in front where a spreadsheet would take it for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from math import sqrt
 
 from freerecall import grading, practice
-from freerecall.errors import ConflictError, InputError
+from freerecall.errors import ConflictError, InputError, NotFoundError
 from freerecall.grades import RATINGS, Grade, GraderMode
 from freerecall.llm import LLM
 from freerecall.papers import Paper, Question, find_paper
@@ -244,8 +244,23 @@ def report(store: Store, sitting_id: str) -> Report:
     return Report(sitting, paper, items)
 
 
-def mark(store: Store, sitting_id: str, number: int, rating: int, reason: str = "", *, now: datetime) -> None:
-    """Let a teacher's rating stand. Raises NotFoundError, InputError, ConflictError while it is open."""
+def mark(
+    store: Store,
+    sitting_id: str,
+    number: int,
+    rating: int,
+    reason: str = "",
+    *,
+    paper_id: str | None = None,
+    now: datetime,
+) -> None:
+    """Let a teacher's rating stand.
+
+    Raises NotFoundError, also where the sitting is not of the paper that is named; InputError;
+    ConflictError while it is open.
+    """
+    if paper_id is not None and store.sitting(sitting_id).paper_id != paper_id:
+        raise NotFoundError("this sitting is not of this paper")
     if rating not in RATINGS:
         raise InputError(f"the rating is {rating!r}; it must be a whole number from 1 to 5")
     practice.check_text("reason", reason, practice.MAX_REASON)

@@ -149,14 +149,14 @@ def edit_card(
     """
     deck_id = store.deck_of(card_id)
     try:
-        kind = Kind(kind)
+        asked = Kind(kind)
     except ValueError:
         raise InputError(f"the kind is {kind!r}; it must be one of {', '.join(Kind)}") from None
     card = Card(
         id=card_id,
         question=clean(question),
         reference=clean(reference),
-        kind=Kind(kind),
+        kind=asked,
         points=load_points(points),
         alternatives=tuple(line for row in alternatives.splitlines() if (line := clean_line(row))),
         footnote=clean(footnote),

@@ -22,7 +22,7 @@ from freerecall.api.exam_models import (
 )
 from freerecall.api.problems import documented
 from freerecall.api.service import Service, now, service_of
-from freerecall.errors import InputError, NotFoundError
+from freerecall.errors import InputError
 from freerecall.store import Sitting
 
 TheService = Annotated[Service, Depends(service_of)]
@@ -150,9 +150,9 @@ def get_class(paper_id: str, service: TheService) -> ClassOut:
 @router.post("/exams/{paper_id}/marks", status_code=204, responses=documented(404, 409))
 def mark(paper_id: str, body: MarkIn, service: TheService) -> Response:
     """Let a teacher's rating of an answer stand."""
-    if service.store.sitting(body.sitting_id).paper_id != paper_id:
-        raise NotFoundError("this sitting is not of this paper")
-    exams.mark(service.store, body.sitting_id, body.number, body.rating, body.reason, now=now())
+    exams.mark(
+        service.store, body.sitting_id, body.number, body.rating, body.reason, paper_id=paper_id, now=now()
+    )
     return Response(status_code=204)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from freerecall.errors import NotFoundError
 from freerecall.grades import Grade
 from freerecall.store.rows import (
+    GRADE_COLUMNS,
     Appeal,
     Mark,
     Sitting,
@@ -16,10 +17,6 @@ from freerecall.store.rows import (
 )
 from freerecall.store.statistics import StatisticsTables
 
-_GRADE = (
-    "rating, score, confidence, decided_by, provisional, evidence, feedback,"
-    " calibration, prompt, model, latency_ms, tokens_in, tokens_out, cost_usd, cached, error"
-)
 _SITTING = "id, paper_id, name, started_at, ends_at, submitted_at, graded, in_schedule"
 
 
@@ -162,14 +159,15 @@ class ExamTables(StatisticsTables):
         """Store a grade beside the earlier ones of the same answer."""
         marks = ", ".join("?" * 19)
         self._write(
-            f"INSERT INTO sitting_grades (sitting_id, number, graded_at, {_GRADE}) VALUES ({marks})",
+            f"INSERT INTO sitting_grades (sitting_id, number, graded_at, {GRADE_COLUMNS}) VALUES ({marks})",
             (sitting_id, number, time_text(at), *dump_grade(grade)),
         )
 
     def sitting_grades(self, sitting_id: str) -> dict[int, list[Grade]]:
         """Return all grades by the question's number, oldest first; the last one counts."""
         rows = self._all(
-            f"SELECT number, {_GRADE} FROM sitting_grades WHERE sitting_id = ? ORDER BY id", (sitting_id,)
+            f"SELECT number, {GRADE_COLUMNS} FROM sitting_grades WHERE sitting_id = ? ORDER BY id",
+            (sitting_id,),
         )
         found: dict[int, list[Grade]] = {}
         for number, *columns in rows:

@@ -41,26 +41,18 @@ class QueueTables(DeckTables):
         decks = self._decks_of(deck_id)
         if session.only is Only.CRAM:
             return self._cram(decks, now, learner, session)
-        found: list[tuple[str, str]] = []
-        due_count = new_count = 0
-        for deck in decks:
-            values = self._values(deck, now, learner, session)
-            if session.only is not Only.NEW and (rows := self._due(values, session)):
-                due_count += len(rows)
-                found += rows if session.seed is not None else rows[:1]
-        if found:
-            chosen = min(found) if session.seed is None else _drawn(found[:_SHUFFLED], session.seed)
-        for deck in decks:
-            values = self._values(deck, now, learner, session)
-            if session.only is not Only.DUE and (rows := self._new(values, session)):
-                new_count += len(rows)
-                if not due_count:
-                    found += rows if session.seed is not None else rows[:1]
-        if found and not due_count:
-            chosen = found[0] if session.seed is None else _drawn(found, session.seed)
-        if found:
-            counts = min(due_count, MOST_COUNTED), min(new_count, MOST_COUNTED)
-            return NextCard(self.card(chosen[1]), *counts, None)
+        each = [self._values(deck, now, learner, session) for deck in decks]
+        due = [] if session.only is Only.NEW else [self._due(values, session) for values in each]
+        new = [] if session.only is Only.DUE else [self._new(values, session) for values in each]
+        due_count, new_count = (min(sum(map(len, rows)), MOST_COUNTED) for rows in (due, new))
+        waiting = [rows for rows in (due if due_count else new) if rows]
+        if waiting:
+            if session.seed is not None:
+                rows = [row for of_deck in waiting for row in of_deck]
+                chosen = _drawn(rows[:_SHUFFLED] if due_count else rows, session.seed)
+            else:
+                chosen = min(rows[0] for rows in waiting) if due_count else waiting[0][0]
+            return NextCard(self.card(chosen[1]), due_count, new_count, None)
         return NextCard(None, 0, 0, self._next_due(decks, now, learner))
 
     def decks(self, now: datetime, *, learner: str = "local") -> list[DeckSummary]:

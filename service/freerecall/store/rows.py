@@ -260,8 +260,14 @@ def load_card(content: str) -> Card:
     )
 
 
+GRADE_COLUMNS = (
+    "rating, score, confidence, decided_by, provisional, evidence, feedback,"
+    " calibration, prompt, model, latency_ms, tokens_in, tokens_out, cost_usd, cached, error"
+)
+
+
 def dump_grade(grade: Grade) -> tuple[Any, ...]:
-    """Return the values of the columns from `rating` to `error`."""
+    """Return the values of GRADE_COLUMNS."""
     evidence = [
         [row.point, row.verdict, row.quote, row.found_by, row.coverage, row.weight] for row in grade.evidence
     ]
@@ -287,7 +293,7 @@ def dump_grade(grade: Grade) -> tuple[Any, ...]:
 
 
 def load_grade(row: Sequence[Any]) -> Grade:
-    """Read the columns of `dump_grade`."""
+    """Read GRADE_COLUMNS."""
     rating, score, confidence, decided_by, provisional, evidence, feedback, *about = row
     calibration, prompt, model, latency_ms, tokens_in, tokens_out, cost_usd, cached, error = about
     return Grade(

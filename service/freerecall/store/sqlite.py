@@ -11,6 +11,7 @@ from freerecall.errors import NotFoundError
 from freerecall.grades import Grade, Provenance
 from freerecall.store.exams import ExamTables
 from freerecall.store.rows import (
+    GRADE_COLUMNS,
     Answer,
     Override,
     Review,
@@ -29,10 +30,6 @@ JsonObject = dict[str, Any]
 _ANSWER = (
     "id, learner, client_answer_id, card_id, card_version, text, mode, answered_at, elapsed_ms,"
     " stage, scheduled, session, hints, undone"
-)
-_GRADE = (
-    "rating, score, confidence, decided_by, provisional, evidence, feedback,"
-    " calibration, prompt, model, latency_ms, tokens_in, tokens_out, cost_usd, cached, error"
 )
 _REVIEW = "id, answer_id, at, rating, source, prior, result"
 
@@ -120,14 +117,14 @@ class Store(ExamTables):
     def add_grade(self, answer_id: str, grade: Grade, at: datetime) -> None:
         """Store a grade beside the answer's earlier ones; from now on it is the one that counts."""
         self._write(
-            f"INSERT INTO grades (answer_id, graded_at, {_GRADE})"
+            f"INSERT INTO grades (answer_id, graded_at, {GRADE_COLUMNS})"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (answer_id, time_text(at), *dump_grade(grade)),
         )
 
     def grades(self, answer_id: str) -> list[Grade]:
         """Return an answer's grades, oldest first; the last one counts."""
-        rows = self._all(f"SELECT {_GRADE} FROM grades WHERE answer_id = ? ORDER BY id", (answer_id,))
+        rows = self._all(f"SELECT {GRADE_COLUMNS} FROM grades WHERE answer_id = ? ORDER BY id", (answer_id,))
         return [load_grade(row) for row in rows]
 
     def add_failure(self, answer_id: str, failed: Provenance) -> None:

@@ -112,9 +112,7 @@ def mark_form(
     rating: Annotated[int, Form(ge=1, le=5)],
 ) -> Response:
     """The teacher's rating stands."""
-    if service.store.sitting(sitting_id).paper_id != paper_id:
-        raise InputError("this sitting is not of this paper")
-    exams.mark(service.store, sitting_id, number, rating, now=now())
+    exams.mark(service.store, sitting_id, number, rating, paper_id=paper_id, now=now())
     return RedirectResponse(f"/exams/{paper_id}#queue", status_code=303)
 
 
@@ -222,8 +220,7 @@ def report_csv(sitting_id: str, service: TheService) -> Response:
     writer.writerow(["number", "question", "answer", "rating", "points", "weight", "confidence"])
     for item in found.items:
         confidence = item.grade.confidence if item.grade else ""
-        row = [item.question.card.question, item.answer]
-        cells = [f"'{text}" if text[:1] in "=+-@\t" and text else text for text in row]
+        cells = [classes.plain_cell(text) for text in (item.question.card.question, item.answer)]
         writer.writerow([item.number, *cells, item.rating, item.points, item.question.weight, confidence])
     return Response(file.getvalue(), media_type="text/csv; charset=utf-8")
 
