@@ -13,7 +13,7 @@ from math import sqrt
 
 from freerecall import grading, practice
 from freerecall.errors import ConflictError, InputError, NotFoundError
-from freerecall.grades import RATINGS, Grade, GraderMode
+from freerecall.grades import RATINGS, DecidedBy, Grade, GraderMode
 from freerecall.llm import LLM
 from freerecall.papers import Paper, Question, find_paper
 from freerecall.store import Appeal, Mark, Sitting, SittingAnswer, Store
@@ -166,10 +166,11 @@ def grade_at_once(store: Store, sitting_id: str, mode: GraderMode, *, now: datet
     if sitting.submitted_at is None:
         return False
     answers, grades = store.sitting_answers(sitting_id), store.sitting_grades(sitting_id)
+    marked = store.marked_answers(sitting.paper_id)
     for number, question in enumerate(find_paper(store, sitting.paper_id).questions, 1):
         if number in grades:
             continue
-        grade = grading.grade_embedded(question.card, _text(answers, number))
+        grade = grading.grade_embedded(question.card, _text(answers, number), marked.get(number, ()))
         if grading.wants_llm(grade, mode):
             grade = replace(grade, provisional=True)
         store.add_sitting_grade(sitting_id, number, grade, now)
@@ -206,20 +207,31 @@ def _text(answers: dict[int, SittingAnswer], number: int) -> str:
 
 
 def regrade(store: Store, paper_id: str, *, now: datetime) -> int:
-    """Grade every closed sitting of a paper anew with this version; both grades are kept. Return how many."""
+    """Grade every closed sitting of a paper anew, with this version and the marks so far.
+
+    Both grades are kept; a language model's verdict stands while the version is the same. Return
+    how many are new.
+    """
     count = 0
+    marked = store.marked_answers(paper_id)
     paper = find_paper(store, paper_id)
     for sitting in store.sittings(paper_id):
         if sitting.submitted_at is None:
             continue
         answers, grades = store.sitting_answers(sitting.id), store.sitting_grades(sitting.id)
         for number, question in enumerate(paper.questions, 1):
-            grade = grading.grade_embedded(question.card, _text(answers, number))
+            grade = grading.grade_embedded(question.card, _text(answers, number), marked.get(number, ()))
             known = grades.get(number, [])
-            if not known or known[-1].provenance.calibration != grade.provenance.calibration:
+            if not known or _outdated(known[-1], grade):
                 store.add_sitting_grade(sitting.id, number, grade, now)
                 count += 1
     return count
+
+
+def _outdated(known: Grade, fresh: Grade) -> bool:
+    if known.provenance.calibration != fresh.provenance.calibration:
+        return True
+    return known.decided_by is DecidedBy.EMBEDDED and known.rating != fresh.rating
 
 
 def report(store: Store, sitting_id: str) -> Report:

@@ -58,6 +58,14 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class RatedAnswer:
+    """An answer to a card with the rating, 1–5, that a person gave it."""
+
+    text: str
+    rating: int
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """What is needed to replay a grade, and what it cost (ms, tokens, US dollars).
 

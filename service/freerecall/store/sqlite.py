@@ -8,7 +8,7 @@ from typing import Any
 
 from freerecall.cards import PastReview
 from freerecall.errors import NotFoundError
-from freerecall.grades import Grade, Provenance
+from freerecall.grades import Grade, Provenance, RatedAnswer
 from freerecall.store.exams import ExamTables
 from freerecall.store.rows import (
     GRADE_COLUMNS,
@@ -155,6 +155,16 @@ class Store(ExamTables):
             "SELECT at, rating, replaced, reason FROM overrides WHERE answer_id = ? ORDER BY id", (answer_id,)
         )
         return [Override(answer_id, datetime.fromisoformat(at), *rest) for at, *rest in rows]
+
+    def rated_answers(self, row: Answer, limit: int = 200) -> tuple[RatedAnswer, ...]:
+        """Return the learner's other answers to the same version of a card that they rated themself."""
+        rows = self._all(
+            "SELECT a.text, r.rating FROM reviews r JOIN answers a ON a.id = r.answer_id"
+            " WHERE r.learner = ? AND r.card_id = ? AND r.source = 'override' AND a.card_version = ?"
+            " AND a.id <> ? ORDER BY r.at DESC LIMIT ?",
+            (row.learner, row.card_id, row.card_version, row.id, limit),
+        )
+        return tuple(RatedAnswer(text, rating) for text, rating in rows)
 
     def add_review(self, answer: Answer, rating: int, prior: JsonObject, result: JsonObject) -> Review:
         """Log the step that an answer makes in its card's schedule."""
