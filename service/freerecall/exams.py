@@ -6,14 +6,15 @@ after a kill where it stopped.
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import sqrt
 
 from freerecall import grading, practice
+from freerecall.cards import Card
 from freerecall.errors import ConflictError, InputError, NotFoundError
-from freerecall.grades import RATINGS, DecidedBy, Grade, GraderMode
+from freerecall.grades import RATINGS, DecidedBy, Grade, GraderMode, RatedAnswer
 from freerecall.llm import LLM
 from freerecall.papers import Paper, Question, find_paper
 from freerecall.store import Appeal, Mark, Sitting, SittingAnswer, Store
@@ -170,7 +171,7 @@ def grade_at_once(store: Store, sitting_id: str, mode: GraderMode, *, now: datet
     for number, question in enumerate(find_paper(store, sitting.paper_id).questions, 1):
         if number in grades:
             continue
-        grade = grading.grade_embedded(question.card, _text(answers, number), marked.get(number, ()))
+        grade = _grade(question.card, _text(answers, number), marked.get(number, {}), sitting_id)
         if grading.wants_llm(grade, mode):
             grade = replace(grade, provisional=True)
         store.add_sitting_grade(sitting_id, number, grade, now)
@@ -220,12 +221,19 @@ def regrade(store: Store, paper_id: str, *, now: datetime) -> int:
             continue
         answers, grades = store.sitting_answers(sitting.id), store.sitting_grades(sitting.id)
         for number, question in enumerate(paper.questions, 1):
-            grade = grading.grade_embedded(question.card, _text(answers, number), marked.get(number, ()))
+            grade = _grade(question.card, _text(answers, number), marked.get(number, {}), sitting.id)
             known = grades.get(number, [])
             if not known or _outdated(known[-1], grade):
                 store.add_sitting_grade(sitting.id, number, grade, now)
                 count += 1
     return count
+
+
+def _grade(card: Card, text: str, marked: Mapping[str, RatedAnswer], sitting_id: str) -> Grade:
+    """Grade by the embedded grader, with what was marked in other sittings."""
+    return grading.grade_embedded(
+        card, text, [rated for other, rated in marked.items() if other != sitting_id]
+    )
 
 
 def _outdated(known: Grade, fresh: Grade) -> bool:
