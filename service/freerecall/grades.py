@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 RATINGS = (1, 2, 3, 4, 5)
+CORRECT_FROM = 4
+"""A rating from which an answer counts as correct where people gave only correct or not."""
 RATING_NAMES = {1: "not at all", 2: "a fragment", 3: "about half", 4: "nearly all", 5: "perfectly"}
 
 

@@ -14,8 +14,8 @@ from freerecall.cards import Kind
 from freerecall.errors import InputError
 from freerecall.evaluation import fit, judging, metrics
 from freerecall.evaluation.rows import BadRow, Row, read_rows
-from freerecall.evaluation.samples import CORRECT_FROM
 from freerecall.evaluation.scales import Scale
+from freerecall.grades import CORRECT_FROM
 from freerecall.grading import ad_hoc_card, calibration, combine, embedded, features
 from freerecall.llm import LLM
 

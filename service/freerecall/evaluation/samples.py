@@ -11,10 +11,8 @@ from typing import IO, Any
 from freerecall.errors import InputError
 from freerecall.evaluation.rows import Row, grade_dict
 from freerecall.evaluation.scales import nearest
-from freerecall.grades import Grade, Verdict
+from freerecall.grades import CORRECT_FROM, Grade, Verdict
 
-CORRECT_FROM = 4
-"""A rating from which an answer counts as correct where people gave only correct or not."""
 _MANIFEST, _SAMPLES = "run.json", "samples.jsonl"
 
 

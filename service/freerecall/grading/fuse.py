@@ -69,7 +69,9 @@ async def grade_with_llm(card: Card, answer: str, embedded: Grade, asking: Askin
 
 async def _by_judge(card: Card, said: str, embedded: Grade, asking: Asking) -> Grade:
     name = JUDGE_PROMPT if asking.prompt == AUTO else asking.prompt
-    judged = await judge(card, said, asking.llm, deadline_s=asking.deadline_s, prompt=name)
+    judged = await judge(
+        card, said, asking.llm, deadline_s=asking.deadline_s, prompt=name, rated=asking.rated
+    )
     if judged is None:
         return await _by_rubric(card, said, embedded, asking)
     return _from_judgement(card, said, embedded, judged, asking)

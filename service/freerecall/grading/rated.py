@@ -52,6 +52,14 @@ def log_odds(answer: str, rated: Sequence[RatedAnswer]) -> Floats:
     return np.asarray(_SAY * trust * _vote(likeness, known.votes), np.float32)
 
 
+def nearest(answer: str, rated: Sequence[RatedAnswer], most: int) -> list[RatedAnswer]:
+    """Return the `most` rated answers that are most like `answer`, the nearest last."""
+    if not rated:
+        return []
+    likeness = _likeness(_prepared(tuple(rated[:MOST])), *_read(answer))
+    return [rated[i] for i in np.argsort(likeness, kind="stable")[-most:]]
+
+
 @lru_cache(maxsize=256)
 def _prepared(rated: tuple[RatedAnswer, ...]) -> _Rated:
     read = [_read(one.text) for one in rated]
