@@ -85,8 +85,8 @@ class QueueTables(DeckTables):
 
     def _decks_of(self, deck_id: str | None, learner: str) -> list[str]:
         if deck_id is None:
-            rows = self._all("SELECT id FROM decks WHERE owner IS NULL OR owner = ? ORDER BY id", (learner,))
-            return [id for (id,) in rows]
+            rows = self._all("SELECT id FROM decks WHERE owner IS NULL OR owner = ?", (learner,))
+            return sorted(id for (id,) in rows)
         if not self._one("SELECT 1 FROM decks WHERE id = ?", (deck_id,)):
             raise NotFoundError(f"there is no deck {deck_id!r}")
         return [deck_id]
