@@ -43,7 +43,7 @@ def test_the_modes_that_keep_answers_safe(tmp_path: Path) -> None:
         assert modes == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
         others = ("_", "sqlite_", "card_texts")
         ours = [table for table in store.db.tables if not table.name.startswith(others)]
-        assert len(ours) == 23
+        assert len(ours) == 26
         assert all(table.strict for table in ours)
 
 

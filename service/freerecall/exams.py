@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import sqrt
 
-from freerecall import grading, practice
+from freerecall import access, grading, practice
+from freerecall.access import LOCAL, Identity
 from freerecall.cards import Card
 from freerecall.errors import ConflictError, InputError, NotFoundError
 from freerecall.grades import RATINGS, DecidedBy, Grade, GraderMode, RatedAnswer
@@ -99,17 +100,26 @@ class Report:
         return [(value, _mean(rows), len(rows)) for value, rows in sorted(groups.items())]
 
 
-def start(store: Store, paper_id: str, name: str, *, now: datetime) -> Sitting:
-    """Begin a sitting; the clock runs from here. Raises NotFoundError, InputError."""
+def start(store: Store, paper_id: str, name: str, *, now: datetime, learner: str | None = None) -> Sitting:
+    """Begin a sitting, a `learner`'s own where one is given; the clock runs from here.
+
+    Raises NotFoundError, InputError.
+    """
     paper = find_paper(store, paper_id)
     name = " ".join(name.split())
     if not name or len(name) > MAX_NAME:
         raise InputError(f"a name must have 1 to {MAX_NAME} characters")
     minutes = paper.spec.minutes
     ends = now + timedelta(minutes=minutes) if minutes else None
-    sitting = Sitting(secrets.token_urlsafe(18), paper.id, name, now.astimezone(UTC), ends)
+    sitting = Sitting(secrets.token_urlsafe(18), paper.id, name, now.astimezone(UTC), ends, learner=learner)
     store.add_sitting(sitting)
     return sitting
+
+
+def start_as(store: Store, paper_id: str, name: str, who: Identity | None, *, now: datetime) -> Sitting:
+    """Begin a sitting, where somebody is logged in as theirs and under their account's name."""
+    name = who.name or name if who else name
+    return start(store, paper_id, name, now=now, learner=who.learner if who else None)
 
 
 def save(
@@ -185,7 +195,8 @@ async def ask_model(
     store: Store, sitting_id: str, mode: GraderMode, llm: LLM, *, deadline_s: float, now: datetime
 ) -> bool:
     """Ask the language model about the provisional grades; return whether all are final after that."""
-    paper = find_paper(store, store.sitting(sitting_id).paper_id)
+    sitting = store.sitting(sitting_id)
+    paper = find_paper(store, sitting.paper_id)
     answers, grades = store.sitting_answers(sitting_id), store.sitting_grades(sitting_id)
 
     async def settle(number: int, question: Question) -> bool:
@@ -193,6 +204,8 @@ async def ask_model(
             return True
         text = _text(answers, number)
         verdict = await grading.grade(question.card, text, mode=mode, llm=llm, deadline_s=deadline_s)
+        if sitting.learner:
+            store.add_cost(sitting.learner, now.date().isoformat(), verdict.provenance.cost_usd)
         if not verdict.provisional:
             store.add_sitting_grade(sitting_id, number, verdict, now)
         return not verdict.provisional
@@ -307,14 +320,24 @@ def _closed_question(store: Store, sitting_id: str, number: int) -> None:
         raise InputError(f"there is no question {number}")
 
 
-def feed_schedule(store: Store, sitting_id: str, *, now: datetime) -> int:
-    """Let a sitting's answers count as reviews, once; return how many did. The learner says so."""
+def feed_schedule(store: Store, sitting_id: str, *, now: datetime, who: Identity = LOCAL) -> int:
+    """Let a sitting's answers count as the learner's reviews, once; return how many did.
+
+    Cards that are not there any more, or not for `who` to see, do not.
+    """
     found = report(store, sitting_id)
     if not store.set_in_schedule(sitting_id):
         return 0
+    count = 0
     for item in found.items:
+        try:
+            access.check_card(store, who, item.question.card.id)
+        except NotFoundError:
+            continue
+        count += 1
         result = practice.submit(
             store,
+            learner=who.learner,
             card_id=item.question.card.id,
             answer=item.answer,
             client_answer_id=f"exam-{sitting_id}-{item.number}",
@@ -324,7 +347,7 @@ def feed_schedule(store: Store, sitting_id: str, *, now: datetime) -> int:
         )
         if item.mark and item.mark.rating != result.rating:
             practice.override(store, result.answer_id, item.mark.rating, "a teacher's mark", now=now)
-    return len(found.items)
+    return count
 
 
 def _mean(rows: Sequence[tuple[float, float]]) -> float:

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from freerecall import __version__, decks, derive, scheduling
+from freerecall.access import LOCAL, Identity
 from freerecall.cards import Card, KeyPoint, Kind
 from freerecall.decks import ImportResult
 from freerecall.decks.points import load_points
 from freerecall.decks.result import MAX_POINTS, MAX_TEXT
 from freerecall.decks.text import clean, clean_line
-from freerecall.errors import InputError
+from freerecall.errors import ConflictError, InputError
 from freerecall.store import DeckChange, DeckSettings, Store
 
 MOST_PER_DAY = 9_999
@@ -32,6 +33,7 @@ def import_deck(
     *,
     name: str = "upload",
     deck_id: str | None = None,
+    who: Identity = LOCAL,
 ) -> tuple[ImportResult, DeckChange]:
     """Read a deck from a file (a Path) or from its content, and store it; all of it or nothing.
 
@@ -41,27 +43,47 @@ def import_deck(
         read = decks.read_deck(source, format, deck_id=deck_id)
     else:
         read = decks.parse_deck(source, source=name, format=format, deck_id=deck_id)
-    return read, put_import(store, read)
+    read = as_seen_by(who, read)
+    return read, put_import(store, read, who)
 
 
 def put_import(
     store: Store,
     read: ImportResult,
-    learner: str = "local",
+    who: Identity = LOCAL,
     on_progress: Progress = lambda _done, _total: None,
 ) -> DeckChange:
     """Store a deck that was read, and the study history that came with it; all of it or nothing.
 
-    History from elsewhere gives a card its place in the schedule where it has none here yet.
+    A learner's deck is their own, a teacher's is shared with all. History from elsewhere gives a
+    card its place in the schedule where it has none here yet.
     """
+    learner, owner = who.learner, None if who.teaches else who.learner
     with store.transaction():
-        change = store.put_deck(read.deck, on_progress=on_progress)
+        if store.has_deck(read.deck.id) and store.owner_of_deck(read.deck.id) != owner:
+            raise ConflictError(f"the deck id {read.deck.id!r} is taken; give the file's deck another id")
+        change = store.put_deck(read.deck, owner=owner, on_progress=on_progress)
         store.add_past_reviews(learner, read.reviews)
         for card_id in {review.card_id for review in read.reviews}:
             if store.card_state(learner, card_id) is None:
                 state = scheduling.replay(card_id, store.past_reviews(learner, card_id))
                 store.put_card_state(learner, card_id, state.to_dict())
     return change
+
+
+def as_seen_by(who: Identity, read: ImportResult) -> ImportResult:
+    """Return a deck as `who` imports it: a learner's gets ids that nobody else's can have."""
+    before = read.deck.id
+    if who.teaches or before.endswith(f".{who.learner}"):
+        return read
+    after = f"{before[:80]}.{who.learner}"
+
+    def moved(card_id: str) -> str:
+        return f"{after}:{card_id.removeprefix(f'{before}:')}"
+
+    cards = tuple(replace(card, id=moved(card.id)) for card in read.deck.cards)
+    reviews = tuple(replace(review, card_id=moved(review.card_id)) for review in read.reviews)
+    return replace(read, deck=replace(read.deck, id=after, cards=cards), reviews=reviews)
 
 
 def load_bundled(store: Store, paths: Sequence[Path] | None = None) -> dict[str, DeckChange]:
@@ -94,9 +116,11 @@ class Preview:
     new: bool
 
 
-def preview(store: Store, content: bytes, name: str, format: str | None = None) -> Preview:
+def preview(
+    store: Store, content: bytes, name: str, format: str | None = None, *, who: Identity = LOCAL
+) -> Preview:
     """Read a deck and say what is in it; nothing is stored. Raises DeckError."""
-    read = decks.parse_deck(content, source=name, format=format)
+    read = as_seen_by(who, decks.parse_deck(content, source=name, format=format))
     kinds = Counter(card.kind for card in read.deck.cards)
     count = sum(len(_points(card)) for card in read.deck.cards)
     return Preview(read, dict(kinds), count, remarks(read), not store.has_deck(read.deck.id))

@@ -325,7 +325,7 @@ def from_settings(settings: Settings) -> LLM | None:
         settings.api_base,
         settings.api_key,
         budget_usd=settings.budget_usd,
-        cache=FileCache(settings.data / "llm-cache.db"),
+        cache=FileCache(settings.cache),
         prompt=settings.prompt,
     )
 

@@ -24,12 +24,14 @@ def serve(settings: Settings, host: str, port: int) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is under way and return or exit with 0.
 
     `port` 0 takes any free one. Raises SettingsError where others could reach the service
-    and no token protects it, FreerecallError where the address cannot be had.
+    and neither a token nor an account protects it, FreerecallError where the address cannot be had.
     """
-    if not (settings.token or is_loopback(host)):
+    loopback = is_loopback(host)
+    if not (settings.token or loopback or _has_accounts(settings)):
         raise SettingsError(
-            f"FREERECALL_TOKEN is not set, and --host {host or repr(host)} lets other machines in:"
-            " set it to a secret of your choice, or use --host 127.0.0.1"
+            f"FREERECALL_TOKEN is not set, there is no account, and --host {host or repr(host)} lets other"
+            " machines in: make an account with `freerecall user add NAME --role admin`, set"
+            " FREERECALL_TOKEN to a secret of your choice, or use --host 127.0.0.1"
         )
     listener = _listen(host, port)
     for stop in (signal.SIGINT, signal.SIGTERM):
@@ -40,9 +42,23 @@ def serve(settings: Settings, host: str, port: int) -> None:
 
     Store.open(settings.database).close()  # an unusable data folder is told in one line, too
     config = uvicorn.Config(
-        create_app(settings), log_level="warning", access_log=False, timeout_graceful_shutdown=10
+        create_app(settings, loopback=loopback),
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=10,
+        proxy_headers=bool(settings.proxy),
+        forwarded_allow_ips=settings.proxy,
     )
     _Server(config).run(sockets=[listener])
+
+
+def _has_accounts(settings: Settings) -> bool:
+    if not settings.database.exists():
+        return False
+    from freerecall.store import Store
+
+    with Store.open(settings.database) as store:
+        return store.has_accounts()
 
 
 def is_loopback(host: str) -> bool:

@@ -1,5 +1,6 @@
 """Settings from the environment, prefix FREERECALL_."""
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,12 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`data` is the folder of the database; `model` empty means no language model."""
+    """`data` is the folder of the database; `model` empty means no language model.
+
+    `proxy`: addresses and networks, separated by commas, whose word on a client's address and
+    scheme counts. `rate`: changes a minute that a learner may make, 0: no limit.
+    `learner_budget_usd`: what the model may cost for one learner on one day.
+    """
 
     data: Path
     model: str = ""
@@ -27,6 +33,13 @@ class Settings:
     budget_usd: float | None = None
     token: str = ""
     prompt: str = AUTO
+    proxy: str = ""
+    rate: int = 120
+    learner_budget_usd: float | None = None
+
+    @property
+    def cache(self) -> Path:
+        return self.data / "llm-cache.db"
 
     @property
     def database(self) -> Path:
@@ -50,9 +63,12 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         api_base=get("API_BASE"),
         api_key=get("API_KEY"),
         grader=grader_mode(get("GRADER"), model),
-        budget_usd=_budget(get("BUDGET_USD")),
+        budget_usd=_budget("BUDGET_USD", get("BUDGET_USD")),
         token=get("TOKEN"),
         prompt=_prompt(get("PROMPT")),
+        proxy=_proxy(get("PROXY")),
+        rate=_rate(get("RATE")),
+        learner_budget_usd=_budget("LEARNER_BUDGET_USD", get("LEARNER_BUDGET_USD")),
     )
 
 
@@ -75,7 +91,27 @@ def _prompt(value: str) -> str:
     return value or AUTO
 
 
-def _budget(value: str) -> float | None:
+def _proxy(value: str) -> str:
+    found = [part.strip() for part in value.split(",") if part.strip()]
+    for part in found:
+        try:
+            ipaddress.ip_network(part)
+        except ValueError:
+            raise SettingsError(
+                f"FREERECALL_PROXY has {part!r}; it must be an address or a network such as 10.0.0.0/8"
+            ) from None
+    return ",".join(found)
+
+
+def _rate(value: str) -> int:
+    if not value:
+        return 120
+    if not value.isdecimal() or len(value) > 9:
+        raise SettingsError(f"FREERECALL_RATE is {value!r}; it must be changes a minute, 0 for no limit")
+    return int(value)
+
+
+def _budget(name: str, value: str) -> float | None:
     if not value:
         return None
     try:
@@ -83,5 +119,5 @@ def _budget(value: str) -> float | None:
     except ValueError:
         budget = -1.0
     if not 0 <= budget < float("inf"):
-        raise SettingsError(f"FREERECALL_BUDGET_USD is {value!r}; it must be an amount such as 2.50")
+        raise SettingsError(f"FREERECALL_{name} is {value!r}; it must be an amount such as 2.50")
     return budget

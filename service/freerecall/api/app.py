@@ -11,8 +11,11 @@ from freerecall.settings import Settings
 from freerecall.web import pages
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Return the service for these settings: HTTP API and pages. It opens its store when it starts."""
+def create_app(settings: Settings, *, loopback: bool = True) -> FastAPI:
+    """Return the service for these settings: HTTP API and pages. It opens its store when it starts.
+
+    `loopback`: only this machine can reach it; then it needs neither a token nor accounts.
+    """
     app = FastAPI(
         title="freerecall",
         version=__version__,
@@ -28,5 +31,5 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(exam_routes.router)
     pages.install(app)
     problems.install(app, pages.error_page)
-    app.add_middleware(Guard, token=settings.token)
+    app.add_middleware(Guard, token=settings.token, loopback=loopback)
     return app

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -16,15 +17,21 @@ from freerecall.errors import (
     BudgetExceededError,
     ConflictError,
     DeckError,
+    ForbiddenError,
     FreerecallError,
     InputError,
     LLMError,
     NotFoundError,
+    NotSignedInError,
+    TooManyError,
 )
 
 MEDIA_TYPE = "application/problem+json"
 _STATUS: dict[type[FreerecallError], int] = {
     NotFoundError: 404,
+    NotSignedInError: 401,
+    ForbiddenError: 403,
+    TooManyError: 429,
     ConflictError: 409,
     InputError: 422,
     DeckError: 422,
@@ -52,14 +59,22 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
             "model": Problem,
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
-        for status in sorted({*statuses, 400, 401, 403, 413, 422})
+        for status in sorted({*statuses, 400, 401, 403, 413, 422, 429})
     }
 
 
-def response(status: int, detail: str, errors: list[dict[str, Any]] | None = None) -> JSONResponse:
+def response(
+    status: int,
+    detail: str,
+    errors: list[dict[str, Any]] | None = None,
+    *,
+    retry_after_s: float | None = None,
+) -> JSONResponse:
     """Return a problem document."""
     body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    if retry_after_s is not None:
+        headers["Retry-After"] = str(ceil(retry_after_s))
     return JSONResponse(
         body.model_dump(exclude_none=True), status_code=status, media_type=MEDIA_TYPE, headers=headers
     )
@@ -80,7 +95,10 @@ def install(app: FastAPI, page: Callable[[int, str], Response]) -> None:
 
     @app.exception_handler(FreerecallError)
     async def ours(request: Request, error: FreerecallError) -> Response:
-        return told(request, status_of(error), str(error))
+        answer = told(request, status_of(error), str(error))
+        if isinstance(error, TooManyError):
+            answer.headers["Retry-After"] = str(ceil(error.wait_s))
+        return answer
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:

@@ -1,6 +1,7 @@
 """What one running service holds: its store, its language model, and answers waiting for a verdict."""
 
 import asyncio
+import hmac
 import logging
 import secrets
 import threading
@@ -10,17 +11,21 @@ from datetime import UTC, datetime
 
 from fastapi import FastAPI, Request
 
-from freerecall import exams, grading, library, practice
-from freerecall.errors import FreerecallError, NotFoundError
+from freerecall import access, accounts, exams, grading, library, practice
+from freerecall.access import LOCAL, Identity
+from freerecall.accounts import today
+from freerecall.errors import FreerecallError, NotFoundError, TooManyError
 from freerecall.grades import GraderMode
 from freerecall.llm import LLM, from_settings
 from freerecall.settings import Settings
 from freerecall.store import Store
+from freerecall.throttle import Backoff, Rate
 
 SETTLE_DEADLINE_S = 60.0
 RETRY_FIRST_S, RETRY_MOST_S = 15.0, 600.0
 EXAM_EVERY_S = 5.0
-_AT_ONCE, _UPLOADS = 8, 4
+_AT_ONCE = 8
+_UPLOADS, _UPLOADS_EACH = 8, 2
 _log = logging.getLogger(__name__)
 
 
@@ -30,9 +35,7 @@ def now() -> datetime:
 
 
 class Service:
-    """Made when the service starts. `learner` is the only one there is on loopback."""
-
-    learner = "local"
+    """Made when the service starts. Who asks comes with each request."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -43,7 +46,10 @@ class Service:
         self._exam_wake = asyncio.Event()
         self.ready = threading.Event()
         self._waiting: dict[str, list[asyncio.Event]] = {}
-        self._uploads: dict[str, tuple[str, bytes]] = {}
+        self._uploads: dict[str, tuple[str, str, bytes]] = {}
+        self._uploading = threading.Lock()
+        self.changes = Rate(settings.rate)
+        self.logins = (Backoff(free=5), Backoff(free=30))
 
     @property
     def mode(self) -> GraderMode:
@@ -51,6 +57,7 @@ class Service:
 
     def submit(
         self,
+        who: Identity,
         card_id: str,
         answer: str,
         client_answer_id: str,
@@ -60,7 +67,11 @@ class Service:
         session: str = "",
         hints: int = 0,
     ) -> practice.AnswerResult:
-        """Store and grade an answer; a verdict that is still to come is asked for in the background."""
+        """Store and grade an answer; a verdict that is still to come is asked for in the background.
+
+        Raises NotFoundError, also for a card that is not for `who` to see.
+        """
+        access.check_card(self.store, who, card_id)
         result = practice.submit(
             self.store,
             card_id=card_id,
@@ -69,7 +80,7 @@ class Service:
             elapsed_ms=elapsed_ms,
             mode=self.mode,
             now=now(),
-            learner=self.learner,
+            learner=who.learner,
             scheduled=scheduled,
             session=session,
             hints=hints,
@@ -85,7 +96,13 @@ class Service:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), wait)
             self._wake.clear()
-            ids = await asyncio.to_thread(practice.pending, self.store, _AT_ONCE)
+            ids = await asyncio.to_thread(
+                practice.pending,
+                self.store,
+                _AT_ONCE,
+                day=today(now()),
+                budget_usd=self.settings.learner_budget_usd,
+            )
             results = await asyncio.gather(*(self._settle(answer_id) for answer_id in ids))
             if all(results):
                 wait = RETRY_FIRST_S
@@ -106,6 +123,17 @@ class Service:
             for waiting in self._waiting.pop(answer_id, ()):
                 waiting.set()
         return not result.pending
+
+    def asks_model(self, learner: str) -> bool:
+        """Say whether a model is asked for a learner: there is one, and today's budget is not spent."""
+        limit = self.settings.learner_budget_usd
+        if self.llm is None or limit is None:
+            return self.llm is not None
+        return self.store.spent(learner, today(now())) < limit
+
+    def count_cost(self, learner: str, usd: float) -> None:
+        """Add what the model cost for a learner to today's spending."""
+        self.store.add_cost(learner, today(now()), usd)
 
     def exam_submitted(self) -> None:
         """Have a submitted sitting graded soon; callable from any thread."""
@@ -129,6 +157,10 @@ class Service:
                         exams.grade_at_once, self.store, sitting_id, mode, now=now()
                     )
                     if final or self.llm is None:
+                        continue
+                    learner = (await asyncio.to_thread(self.store.sitting, sitting_id)).learner
+                    if learner and not await asyncio.to_thread(self.asks_model, learner):
+                        stuck.add(sitting_id)
                         continue
                     if not await exams.ask_model(
                         self.store, sitting_id, mode, self.llm, deadline_s=SETTLE_DEADLINE_S, now=now()
@@ -154,19 +186,53 @@ class Service:
                     del self._waiting[answer_id]
         return True
 
-    def keep_upload(self, name: str, content: bytes) -> str:
-        """Keep an upload in memory until it is confirmed; the oldest give way. Return its name to ask by."""
+    def keep_upload(self, who: Identity, name: str, content: bytes) -> str:
+        """Keep an upload in memory until it is confirmed; older ones give way, the learner's own first.
+
+        Return the key to ask for it by.
+        """
         key = secrets.token_urlsafe(16)
-        self._uploads[key] = (name, content)
-        while len(self._uploads) > _UPLOADS:
-            del self._uploads[next(iter(self._uploads))]
+        with self._uploading:
+            own = [other for other, (learner, *_) in self._uploads.items() if learner == who.learner]
+            for other in own[: len(own) - _UPLOADS_EACH + 1] if len(own) >= _UPLOADS_EACH else ():
+                del self._uploads[other]
+            self._uploads[key] = (who.learner, name, content)
+            while len(self._uploads) > _UPLOADS:
+                del self._uploads[next(iter(self._uploads))]
         return key
 
-    def take_upload(self, key: str) -> tuple[str, bytes]:
-        """Return an upload and forget it. Raises NotFoundError where it is gone."""
-        if key not in self._uploads:
-            raise NotFoundError("this upload is not here any more; choose the file again")
-        return self._uploads.pop(key)
+    def take_upload(self, who: Identity, key: str) -> tuple[str, bytes]:
+        """Return an own upload and forget it. Raises NotFoundError where it is gone, or another's."""
+        with self._uploading:
+            if key not in self._uploads or self._uploads[key][0] != who.learner:
+                raise NotFoundError("this upload is not here any more; choose the file again")
+            _, name, content = self._uploads.pop(key)
+        return name, content
+
+    def login(self, name: str, password: str, address: str, agent: str) -> str | None:
+        """Return a new session's id, None for a wrong name or password (or token, while no account is there).
+
+        Raises TooManyError after many failures with this name or from this address.
+        """
+        by_name, by_address = self.logins
+        key = " ".join(name.casefold().split())[: accounts.MAX_ACCOUNT_NAME]
+        wait = max(by_name.left(key) if key else 0.0, by_address.left(address))
+        if wait:
+            raise TooManyError("Too many failed logins: wait a little.", wait)
+        by_address.fail(address)
+        if key:
+            by_name.fail(key)
+        learner, token = "", ""
+        if self.store.has_accounts():
+            account = accounts.verify(self.store, name, password)
+            learner = account.learner if account else ""
+        elif (expected := self.settings.token) and hmac.compare_digest(password.encode(), expected.encode()):
+            learner, token = LOCAL.learner, expected
+        if not learner:
+            return None
+        by_name.forgive(key)
+        by_address.take_back(address)
+        return accounts.begin_session(self.store, learner, now=now(), agent=agent, token=token)
 
 
 @asynccontextmanager

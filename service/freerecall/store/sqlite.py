@@ -9,7 +9,7 @@ from typing import Any
 from freerecall.cards import PastReview
 from freerecall.errors import NotFoundError
 from freerecall.grades import Grade, Provenance, RatedAnswer
-from freerecall.store.exams import ExamTables
+from freerecall.store.accounts import AccountTables
 from freerecall.store.rows import (
     GRADE_COLUMNS,
     Answer,
@@ -34,7 +34,7 @@ _ANSWER = (
 _REVIEW = "id, answer_id, at, rating, source, prior, result"
 
 
-class Store(ExamTables):
+class Store(AccountTables):
     """One learner's or many learners' practice. Made by `Store.open`; any thread may use it.
 
     Methods write in a commit of their own, or in the `transaction` around them.
@@ -98,10 +98,16 @@ class Store(ExamTables):
         rows = self._all("SELECT id FROM answers WHERE stage = 'ungraded' ORDER BY answered_at")
         return [id for (id,) in rows]
 
-    def pending(self, limit: int) -> list[str]:
-        """Return the ids of answers that wait for a language model, the least often tried first."""
+    def pending(self, limit: int, *, day: str = "", budget_usd: float = float("inf")) -> list[str]:
+        """Return the ids of answers that wait for a language model, the least often tried first.
+
+        Those of learners who spent `budget_usd` on a `day` are left out.
+        """
         rows = self._all(
-            "SELECT id FROM answers WHERE stage = 'pending' ORDER BY attempts, answered_at LIMIT ?", (limit,)
+            "SELECT id FROM answers WHERE stage = 'pending' AND learner NOT IN"
+            " (SELECT learner FROM spending WHERE day = ? AND usd >= ?)"
+            " ORDER BY attempts, answered_at LIMIT ?",
+            (day, budget_usd, limit),
         )
         return [id for (id,) in rows]
 
