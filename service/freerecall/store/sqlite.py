@@ -98,7 +98,7 @@ class Store(AccountTables):
         rows = self._all("SELECT id FROM answers WHERE stage = 'ungraded' ORDER BY answered_at")
         return [id for (id,) in rows]
 
-    def pending(self, limit: int, *, day: str = "", budget_usd: float = float("inf")) -> list[str]:
+    def pending(self, limit: int, *, day: str = "", budget_usd: float = 1e9) -> list[str]:
         """Return the ids of answers that wait for a language model, the least often tried first.
 
         Those of learners who spent `budget_usd` on a `day` are left out.
