@@ -12,7 +12,8 @@ from freerecall.errors import LLMReplyError
 from freerecall.grades import DecidedBy, Grade, GraderMode, RatedAnswer
 from freerecall.grading import AskPolicy, grade
 from freerecall.grading.judge import expected, messages
-from freerecall.llm import LLM, TokenLogprob
+from freerecall.llm import LLM
+from freerecall.llm_wire import TokenLogprob
 from scripted_llm import ScriptedLLM, Step
 
 CARD = Card(

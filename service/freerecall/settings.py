@@ -2,7 +2,7 @@
 
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,16 @@ import platformdirs
 
 from freerecall.errors import SettingsError
 from freerecall.grades import GraderMode
+from freerecall.logs import LEVELS, LogFormat
 from freerecall.resources import folder
 
+PREFIX = "FREERECALL_"
+_NAMES = (
+    *("DATA", "MODEL", "API_BASE", "API_KEY", "GRADER", "PROMPT", "BUDGET_USD", "LEARNER_BUDGET_USD"),
+    *("TOKEN", "PROXY", "RATE", "LOG", "LOG_LEVEL"),
+)
+VARIABLES = tuple(f"{PREFIX}{name}" for name in _NAMES)
+_ALIKE = 80
 AUTO = "auto"
 """The prompt is chosen by what the model offers."""
 
@@ -36,6 +44,8 @@ class Settings:
     proxy: str = ""
     rate: int = 120
     learner_budget_usd: float | None = None
+    log: LogFormat = LogFormat.TEXT
+    log_level: str = "warning"
 
     @property
     def cache(self) -> Path:
@@ -69,7 +79,30 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         proxy=_proxy(get("PROXY")),
         rate=_rate(get("RATE")),
         learner_budget_usd=_budget("LEARNER_BUDGET_USD", get("LEARNER_BUDGET_USD")),
+        log=LogFormat(_one_of("LOG", get("LOG"), tuple(LogFormat))),
+        log_level=_one_of("LOG_LEVEL", get("LOG_LEVEL").lower() or "warning", LEVELS),
     )
+
+
+def unknown(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return a remark on each variable with our prefix that no setting has: most often a slip."""
+    from rapidfuzz import process
+
+    remarks = []
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in VARIABLES:
+            (near, alike, _) = process.extractOne(name, VARIABLES)
+            hint = f"; did you mean {near}?" if alike >= _ALIKE else ""
+            remarks.append(f"{name} is no setting{hint}")
+    return remarks
+
+
+def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:
+    if not value:
+        return allowed[0]
+    if value not in allowed:
+        raise SettingsError(f"FREERECALL_{name} is {value!r}; it must be one of {', '.join(allowed)}")
+    return value
 
 
 def grader_mode(value: str, model: str) -> GraderMode:

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.datastructures import UploadFile
 
 from freerecall import __version__, grading, library, practice
+from freerecall.api.metrics import CONTENT_TYPE
 from freerecall.api.models import (
     AnswerIn,
     AnswerOut,
@@ -31,7 +32,16 @@ from freerecall.api.models import (
     card_out,
 )
 from freerecall.api.problems import documented
-from freerecall.api.rules import AskedDeck, CardToChange, CardToUse, DeckToUse, OwnAnswer, TheService, Who
+from freerecall.api.rules import (
+    AskedDeck,
+    CardToChange,
+    CardToUse,
+    DeckToUse,
+    OwnAnswer,
+    TheService,
+    Who,
+    admin,
+)
 from freerecall.api.service import now
 from freerecall.cards import KeyPoint
 from freerecall.decks.points import dump_points
@@ -60,6 +70,14 @@ def readyz(response: Response, service: TheService) -> HealthOut:
     return HealthOut(status="ready" if ready else "not ready", version=__version__)
 
 
+@health.get(
+    "/metrics", dependencies=[Depends(admin)], responses=documented(), response_class=PlainTextResponse
+)
+def metrics(service: TheService) -> Response:
+    """Return figures for Prometheus: to the token, an admin, or the one learner there is."""
+    return Response(service.metrics.render(), media_type=CONTENT_TYPE)
+
+
 @router.post("/grade", tags=["grading"], responses=documented())
 async def grade(body: GradeIn, who: Who, service: TheService) -> GradeOut:
     """Grade one answer, storing nothing."""
@@ -75,6 +93,7 @@ async def grade(body: GradeIn, who: Who, service: TheService) -> GradeOut:
     found = await grading.grade(card, body.answer, mode=mode, llm=llm, deadline_s=GRADE_DEADLINE_S)
     if found.provenance.cost_usd:
         await asyncio.to_thread(service.count_cost, who.learner, found.provenance.cost_usd)
+    service.metrics.graded(found, "grade")
     return GradeOut.of(found)
 
 

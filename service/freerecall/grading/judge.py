@@ -16,7 +16,8 @@ from freerecall.grades import CORRECT_FROM, Provenance, RatedAnswer
 from freerecall.grading import manipulation
 from freerecall.grading.prompts import as_data, one_line, read_prompt
 from freerecall.grading.rated import nearest
-from freerecall.llm import LLM, Message, TokenLogprob
+from freerecall.llm import LLM, Message
+from freerecall.llm_wire import TokenLogprob
 
 DEFAULT_PROMPT = "judge-v1"
 MAX_ANSWER = 2_000

@@ -111,6 +111,23 @@ class Store(AccountTables):
         )
         return [id for (id,) in rows]
 
+    def waiting(self) -> dict[str, int]:
+        """Return how many answers and sittings wait to be graded."""
+        return dict(
+            self._all(
+                "SELECT 'answers', count(*) FROM answers WHERE stage = 'ungraded'"
+                " UNION ALL SELECT 'verdicts', count(*) FROM answers WHERE stage = 'pending'"
+                " UNION ALL SELECT 'sittings', count(*) FROM sittings"
+                " WHERE graded = 0 AND submitted_at IS NOT NULL"
+            )
+        )
+
+    def overrides_given(self) -> int:
+        """Return how many overrides were ever logged."""
+        (last,) = self._one("SELECT coalesce(max(id), 0) FROM overrides")
+        count: int = last
+        return count
+
     def move(self, answer_id: str, before: Stage, after: Stage) -> bool:
         """Take an answer from one stage to the next. Return False if it was not in `before`."""
         return bool(
