@@ -86,8 +86,15 @@ class Service:
             hints=hints,
         )
         if result.pending and self.llm is not None:
+            if not self.asks_model(who.learner):
+                self._pending(0)  # notes the reason
+                return practice.result(self.store, result.answer_id)
             self._loop.call_soon_threadsafe(self._wake.set)
         return result
+
+    def _pending(self, limit: int) -> list[str]:
+        budget = self.settings.learner_budget_usd
+        return practice.pending(self.store, limit, day=today(now()), budget_usd=budget)
 
     async def settle_pending(self) -> None:
         """Ask the model about pending answers for ever; after a failure, wait longer each time."""
@@ -96,13 +103,7 @@ class Service:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), wait)
             self._wake.clear()
-            ids = await asyncio.to_thread(
-                practice.pending,
-                self.store,
-                _AT_ONCE,
-                day=today(now()),
-                budget_usd=self.settings.learner_budget_usd,
-            )
+            ids = await asyncio.to_thread(self._pending, _AT_ONCE)
             results = await asyncio.gather(*(self._settle(answer_id) for answer_id in ids))
             if all(results):
                 wait = RETRY_FIRST_S
