@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlite_utils import Database
 
 import scripted_llm as llm
 from freerecall import accounts
@@ -16,7 +17,9 @@ from freerecall.access import LOCAL, Role
 from freerecall.errors import ConflictError, InputError
 from freerecall.llm_cache import FileCache
 from freerecall.store import Store
+from freerecall.store.migrations import migrations
 from people import PASSWORD, add_people, client, log_in
+from polling import until
 from service_process import environment, running_service
 from terminal import Terminal
 
@@ -336,7 +339,24 @@ def test_who_has_spent_the_days_budget_keeps_the_embedded_grade(tmp_path: Path) 
             assert "event: failed" in ann.get(f"/api/v1/answers/{second['answer_id']}/events").text
             body = {"question": "?", "reference": "a b c", "answer": "a", "grader": "llm"}
             asked = len(model.requests)
-            assert ann.post("/api/v1/grade", json=body).json()["provisional"] is True
+            stateless = ann.post("/api/v1/grade", json=body).json()
+            assert stateless["provisional"] is True
+            assert "budget" in stateless["provenance"]["error"]
+            assert len(model.requests) == asked
+            paper = ann.post("/api/v1/exams", json={"decks": ["mlops"], "count": 1}).json()["id"]
+            sitting = ann.post(f"/api/v1/exams/{paper}/sittings", json={"name": "ann"}).json()["id"]
+            ann.put(f"/api/v1/sittings/{sitting}/answers/1", json={"text": "it is a", "revision": 1})
+            ann.post(f"/api/v1/sittings/{sitting}/submit")
+            with Store.open(tmp_path / "freerecall.db") as store:
+                noted = until(
+                    lambda: [
+                        grades[-1]
+                        for grades in store.sitting_grades(sitting).values()
+                        if grades[-1].provenance.error
+                    ]
+                )
+            assert noted[0].provisional
+            assert "budget" in noted[0].provenance.error
             assert len(model.requests) == asked
             theirs = answer(bob, "3")
             events = bob.get(f"/api/v1/answers/{theirs['answer_id']}/events").text
@@ -514,3 +534,20 @@ def test_what_was_practised_alone_goes_to_an_account(tmp_path: Path, freerecall:
         assert freerecall(*add, typed=PASSWORD + "\n").code == 0
         assert httpx.get(f"{service.url}{path}").status_code == 401
         assert log_in(service.url, "ann").get(path).json()["answer"] == "from before"
+
+
+def test_a_store_from_before_accounts_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "freerecall.db"
+    old = Database(path)
+    migrations.apply(old, stop_before="m004_accounts")
+    with old.conn:
+        old.execute("INSERT INTO decks VALUES ('d', 'Deck', '', 0)")
+        old.execute("INSERT INTO papers VALUES ('p', 'Paper', '{}', NULL, '2026-01-01')")
+        old.execute(
+            "INSERT INTO sittings (id, paper_id, name, started_at) VALUES ('s', 'p', 'me', '2026-01-01')"
+        )
+    old.close()
+    with Store.open(path) as store:
+        assert store.owner_of_deck("d") is None
+        assert store.owner_of_paper("p") == "local"
+        assert store.sitting("s").learner is None

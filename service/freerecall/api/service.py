@@ -48,8 +48,9 @@ class Service:
         self._waiting: dict[str, list[asyncio.Event]] = {}
         self._uploads: dict[str, tuple[str, str, bytes]] = {}
         self._uploading = threading.Lock()
-        self.changes = Rate(settings.rate)
-        self.logins = (Backoff(free=5), Backoff(free=30))
+        # A school may share one address, so these are ten times as generous as those of one learner.
+        self.changes, self.arrivals = Rate(settings.rate), Rate(10 * settings.rate)
+        self.logins = (Backoff(free=5), Backoff(free=100))
 
     @property
     def mode(self) -> GraderMode:
@@ -132,6 +133,11 @@ class Service:
             return self.llm is not None
         return self.store.spent(learner, today(now())) < limit
 
+    @property
+    def budget_spent(self) -> str:
+        """What a grade says where the model was not asked for want of budget."""
+        return practice.BUDGET_SPENT.format(self.settings.learner_budget_usd or 0)
+
     def count_cost(self, learner: str, usd: float) -> None:
         """Add what the model cost for a learner to today's spending."""
         self.store.add_cost(learner, today(now()), usd)
@@ -161,6 +167,7 @@ class Service:
                         continue
                     learner = (await asyncio.to_thread(self.store.sitting, sitting_id)).learner
                     if learner and not await asyncio.to_thread(self.asks_model, learner):
+                        await asyncio.to_thread(self.store.note_sitting, sitting_id, self.budget_spent)
                         stuck.add(sitting_id)
                         continue
                     if not await exams.ask_model(
@@ -209,6 +216,11 @@ class Service:
                 raise NotFoundError("this upload is not here any more; choose the file again")
             _, name, content = self._uploads.pop(key)
         return name, content
+
+    def drop_uploads(self, who: Identity) -> None:
+        """Forget an erased learner's uploads."""
+        with self._uploading:
+            self._uploads = {key: row for key, row in self._uploads.items() if row[0] != who.learner}
 
     def login(self, name: str, password: str, address: str, agent: str) -> str | None:
         """Return a new session's id, None for a wrong name or password (or token, while no account is there).
