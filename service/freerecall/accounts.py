@@ -6,12 +6,14 @@ import re
 import secrets
 import threading
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
 from freerecall.access import LOCAL, Identity, Role
-from freerecall.errors import ConflictError, InputError, NotFoundError
+from freerecall.errors import ConflictError, InputError, NotFoundError, TooManyError
 from freerecall.store import AccountRow, SessionRow, Store, personal
 
 if TYPE_CHECKING:  # imported where passwords are hashed, so that nobody else waits for it
@@ -23,8 +25,8 @@ IDLE, LONGEST = timedelta(days=7), timedelta(days=30)
 _TOUCHED = timedelta(minutes=5)
 MOST_SESSIONS = 20
 _NAME = re.compile(r"[^\W_][\w .@'-]*")
-_hashing = threading.BoundedSemaphore(2)
-"""Each hash takes 64 MiB: no crowd at the door may take more than two at a time."""
+_hashing, _queueing = threading.BoundedSemaphore(2), threading.BoundedSemaphore(16)
+"""Each hash takes 64 MiB and some 50 ms: a crowd at the door takes two at a time, and few wait."""
 
 
 @cache
@@ -34,8 +36,19 @@ def _hasher() -> "PasswordHasher":
     return PasswordHasher()
 
 
+@contextmanager
+def _turn() -> Iterator[None]:
+    if not _queueing.acquire(blocking=False):
+        raise TooManyError("Many are logging in at once: try again in a moment.", 1.0)
+    try:
+        with _hashing:
+            yield
+    finally:
+        _queueing.release()
+
+
 def _hash(password: str) -> str:
-    with _hashing:
+    with _turn():
         return _hasher().hash(password)
 
 
@@ -49,7 +62,7 @@ def _fits(encoded: str, password: str) -> bool:
     from argon2.exceptions import InvalidHashError, VerificationError
 
     try:
-        with _hashing:
+        with _turn():
             return _hasher().verify(encoded, password)
     except (VerificationError, InvalidHashError):
         return False

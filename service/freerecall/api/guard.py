@@ -123,7 +123,7 @@ def _whose_rate(who: Identity | None, path: str, scope: Scope) -> str:
 
 
 def _too_many(service: Service, key: str) -> ASGIApp | None:
-    wait = service.changes.take(key)
+    wait = (service.arrivals if key.startswith("address ") else service.changes).take(key)
     if not wait:
         return None
     return problems.response(429, "Too many changes in a short time; wait a little.", retry_after_s=wait)

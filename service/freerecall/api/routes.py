@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -93,6 +94,8 @@ async def grade(body: GradeIn, who: Who, service: TheService) -> GradeOut:
     found = await grading.grade(card, body.answer, mode=mode, llm=llm, deadline_s=GRADE_DEADLINE_S)
     if found.provenance.cost_usd:
         await asyncio.to_thread(service.count_cost, who.learner, found.provenance.cost_usd)
+    if llm is None and service.llm is not None and found.provisional:
+        found = replace(found, provenance=replace(found.provenance, error=service.budget_spent))
     service.metrics.graded(found, "grade")
     return GradeOut.of(found)
 

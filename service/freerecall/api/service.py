@@ -52,8 +52,9 @@ class Service:
         self._waiting: dict[str, list[asyncio.Event]] = {}
         self._uploads: dict[str, tuple[str, str, bytes]] = {}
         self._uploading = threading.Lock()
-        self.changes = Rate(settings.rate)
-        self.logins = (Backoff(free=5), Backoff(free=30))
+        # A school may share one address, so these are ten times as generous as those of one learner.
+        self.changes, self.arrivals = Rate(settings.rate), Rate(10 * settings.rate)
+        self.logins = (Backoff(free=5), Backoff(free=100))
 
     @property
     def mode(self) -> GraderMode:
@@ -91,8 +92,15 @@ class Service:
         )
         self.metrics.graded(result.grade, "practice")
         if result.pending and self.llm is not None:
+            if not self.asks_model(who.learner):
+                self._pending(0)  # notes the reason
+                return practice.result(self.store, result.answer_id)
             self._loop.call_soon_threadsafe(self._wake.set)
         return result
+
+    def _pending(self, limit: int) -> list[str]:
+        budget = self.settings.learner_budget_usd
+        return practice.pending(self.store, limit, day=today(now()), budget_usd=budget)
 
     async def settle_pending(self) -> None:
         """Ask the model about pending answers for ever; after a failure, wait longer each time."""
@@ -101,13 +109,7 @@ class Service:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), wait)
             self._wake.clear()
-            ids = await asyncio.to_thread(
-                practice.pending,
-                self.store,
-                _AT_ONCE,
-                day=today(now()),
-                budget_usd=self.settings.learner_budget_usd,
-            )
+            ids = await asyncio.to_thread(self._pending, _AT_ONCE)
             results = await asyncio.gather(*(self._settle(answer_id) for answer_id in ids))
             if all(results):
                 wait = RETRY_FIRST_S
@@ -137,6 +139,11 @@ class Service:
         if self.llm is None or limit is None:
             return self.llm is not None
         return self.store.spent(learner, today(now())) < limit
+
+    @property
+    def budget_spent(self) -> str:
+        """What a grade says where the model was not asked for want of budget."""
+        return practice.BUDGET_SPENT.format(self.settings.learner_budget_usd or 0)
 
     def count_cost(self, learner: str, usd: float) -> None:
         """Add what the model cost for a learner to today's spending."""
@@ -184,6 +191,7 @@ class Service:
                 continue
             learner = (await asyncio.to_thread(self.store.sitting, sitting_id)).learner
             if learner and not await asyncio.to_thread(self.asks_model, learner):
+                await asyncio.to_thread(self.store.note_sitting, sitting_id, self.budget_spent)
                 continue
             well = await exams.ask_model(
                 self.store,
@@ -233,6 +241,11 @@ class Service:
                 raise NotFoundError("this upload is not here any more; choose the file again")
             _, name, content = self._uploads.pop(key)
         return name, content
+
+    def drop_uploads(self, who: Identity) -> None:
+        """Forget an erased learner's uploads."""
+        with self._uploading:
+            self._uploads = {key: row for key, row in self._uploads.items() if row[0] != who.learner}
 
     def login(self, name: str, password: str, address: str, agent: str) -> str | None:
         """Return a new session's id, None for a wrong name or password (or token, while no account is there).

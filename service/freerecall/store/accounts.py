@@ -159,6 +159,14 @@ class AccountTables(ExamTables):
             {"day": day, "limit": limit, "error": error},
         )
 
+    def note_sitting(self, sitting_id: str, error: str) -> None:
+        """Say on a sitting's provisional grades why no model is asked."""
+        self._write(
+            "UPDATE sitting_grades SET error = :error"
+            " WHERE sitting_id = :sitting AND provisional = 1 AND error <> :error",
+            {"sitting": sitting_id, "error": error},
+        )
+
 
 def _account(row: tuple[str, str, str, str, str]) -> AccountRow:
     learner, name, role, password, at = row

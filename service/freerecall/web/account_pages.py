@@ -167,6 +167,7 @@ def erase_form(who: Who, service: TheService, password: Short = "", sure: Short 
         if not sure:
             raise InputError("tick the box to say that you are sure")
         accounts.erase(service.store, who.learner)
+        service.drop_uploads(who)
         FileCache(service.settings.cache).clear()
     except FreerecallError as error:
         if isinstance(error, TooManyError):

@@ -216,6 +216,7 @@ def undo_last_form(who: Who, service: TheService, session: TheSession, deck_id: 
 
 
 def _result(result: AnswerResult, sitting: Sitting, who: Identity, service: Service) -> Response:
+    asks = service.asks_model(who.learner)
     return render(
         "result.html",
         result=result,
@@ -225,7 +226,8 @@ def _result(result: AnswerResult, sitting: Sitting, who: Identity, service: Serv
         pieces=marked(result.answer, result.grade.evidence),
         due=until(result.due, now()),
         sure=_sure(result.grade.confidence),
-        waiting=result.pending and service.asks_model(who.learner),
+        waiting=result.pending and asks,
+        spent=result.pending and service.llm is not None and not asks,
         changed_from=result.earlier[-1].rating if result.earlier else None,
         changes=changes(result.earlier[-1], result.grade) if result.earlier else [],
         missed=any(item.verdict != "covered" for item in result.grade.evidence),
