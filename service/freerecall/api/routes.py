@@ -49,7 +49,6 @@ from freerecall.decks.points import dump_points
 from freerecall.errors import InputError
 from freerecall.store import Only, Session
 
-GRADE_DEADLINE_S = 30.0
 BEAT_S, BEATS = 15.0, 20
 
 health = APIRouter(tags=["health"])
@@ -91,7 +90,7 @@ async def grade(body: GradeIn, who: Who, service: TheService) -> GradeOut:
     )
     mode = body.grader or service.mode
     llm = service.llm if await asyncio.to_thread(service.asks_model, who.learner) else None
-    found = await grading.grade(card, body.answer, mode=mode, llm=llm, deadline_s=GRADE_DEADLINE_S)
+    found = await grading.grade(card, body.answer, mode=mode, llm=llm, deadline_s=service.settings.deadline_s)
     if found.provenance.cost_usd:
         await asyncio.to_thread(service.count_cost, who.learner, found.provenance.cost_usd)
     if llm is None and service.llm is not None and found.provisional:

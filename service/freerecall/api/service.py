@@ -23,7 +23,6 @@ from freerecall.settings import Settings
 from freerecall.store import Store
 from freerecall.throttle import Backoff, Rate
 
-SETTLE_DEADLINE_S = 60.0
 RETRY_FIRST_S, RETRY_MOST_S = 15.0, 600.0
 EXAM_EVERY_S = 5.0
 _AT_ONCE = 8
@@ -121,7 +120,7 @@ class Service:
     async def _settle(self, answer_id: str) -> bool:
         try:
             result = await practice.settle(
-                self.store, answer_id, self.llm, self.mode, deadline_s=SETTLE_DEADLINE_S, now=now()
+                self.store, answer_id, self.llm, self.mode, deadline_s=2 * self.settings.deadline_s, now=now()
             )
         except FreerecallError:
             _log.exception("answer %s cannot be settled", answer_id)
@@ -198,7 +197,7 @@ class Service:
                 sitting_id,
                 mode,
                 self.llm,
-                deadline_s=SETTLE_DEADLINE_S,
+                deadline_s=2 * self.settings.deadline_s,
                 now=now(),
                 on_grade=lambda grade: self.metrics.graded(grade, "verdict"),
             )
