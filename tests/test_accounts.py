@@ -14,7 +14,7 @@ from sqlite_utils import Database
 import scripted_llm as llm
 from freerecall import accounts
 from freerecall.access import LOCAL, Role
-from freerecall.errors import ConflictError, InputError
+from freerecall.errors import ConflictError, InputError, TooManyError
 from freerecall.llm_cache import FileCache
 from freerecall.store import Store
 from freerecall.store.migrations import migrations
@@ -86,6 +86,20 @@ def test_an_unknown_name_is_verified_like_a_known_one(store: Store, monkeypatch:
         assert accounts.verify(store, name, "wrong password") is None
     assert len(seen) == 4
     assert len({hash.rsplit("$", 2)[0] for hash in seen}) == 1
+
+
+def test_a_crowd_at_the_door_is_sent_away(store: Store) -> None:
+    accounts.add(store, "ann", Role.LEARNER, PASSWORD, now=NOW)
+    taken = 0
+    try:
+        while accounts._queueing.acquire(blocking=False):
+            taken += 1
+        with pytest.raises(TooManyError, match="at once"):
+            accounts.verify(store, "ann", PASSWORD)
+    finally:
+        accounts._queueing.release(taken)
+    assert taken == 16
+    assert accounts.verify(store, "ann", PASSWORD)
 
 
 def test_a_session_ends_when_idle_and_at_last(store: Store) -> None:
@@ -173,6 +187,17 @@ def test_cookies_are_secure_where_a_known_proxy_says_tls(tmp_path: Path, proxy: 
         assert ("; secure" in set_cookie.lower()) is secure
 
 
+def test_behind_a_proxy_any_host_name_is_served_and_nobody_is_alone(tmp_path: Path) -> None:
+    add_people(tmp_path, {"ann": Role.LEARNER})
+    with running_service(environment(tmp_path, FREERECALL_PROXY="127.0.0.1")) as service:
+        headers = {"host": "school.example"}
+        assert httpx.get(f"{service.url}/static/style.css", headers=headers).status_code == 200
+        assert httpx.get(f"{service.url}/login", headers=headers).status_code == 200
+        with Store.open(tmp_path / "freerecall.db") as store:
+            accounts.erase(store, store.accounts()[0].learner)
+        assert httpx.get(f"{service.url}/api/v1/decks").status_code == 401
+
+
 def test_a_change_with_a_cookie_says_where_it_comes_from(tmp_path: Path) -> None:
     add_people(tmp_path, {"ann": Role.LEARNER})
     env = environment(tmp_path, FREERECALL_TOKEN="secret")
@@ -206,8 +231,8 @@ def test_wrong_passwords_wait_longer_and_longer(tmp_path: Path) -> None:
         def attempt(name: str, password: str = "wrong password") -> httpx.Response:
             return client(service.url).post("/login", data={"name": name, "password": password})
 
-        for name in ("ann", "nobody"):
-            replies = [attempt(name) for _ in range(9)]
+        for names in (("ann", "ANN", " ａｎｎ "), ("nobody",)):
+            replies = [attempt(names[number % len(names)]) for number in range(9)]
             assert [reply.status_code for reply in replies[:5]] == [403] * 5
             refused = [reply for reply in replies if reply.status_code == 429]
             assert refused

@@ -111,6 +111,14 @@ def test_other_machines_are_let_in_only_with_a_token(tmp_path: Path, host: str) 
     assert "freerecall user add" in done.stderr
 
 
+def test_a_proxy_lets_other_machines_in_too(tmp_path: Path) -> None:
+    done = run(data=tmp_path, FREERECALL_PROXY="127.0.0.1")
+
+    assert done.returncode == 2
+    assert "FREERECALL_PROXY" in done.stderr
+    assert "freerecall user add" in done.stderr
+
+
 def test_other_machines_are_let_in_where_there_is_an_account(tmp_path: Path) -> None:
     add_people(tmp_path, {"ann": Role.LEARNER})
     with running_service(environment(tmp_path), "--host", "0.0.0.0") as service:

@@ -68,9 +68,14 @@ def _fits(encoded: str, password: str) -> bool:
         return False
 
 
+def folded(name: str) -> str:
+    """Return a name as it is compared: NFKC, case-folded, single blanks."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
 def clean_name(name: str) -> str:
-    """Return an account's name as it is compared: NFKC, case-folded, single blanks. Raises InputError."""
-    cleaned = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    """Return an account's name as it is compared. Raises InputError."""
+    cleaned = folded(name)
     if len(cleaned) > MAX_ACCOUNT_NAME or not _NAME.fullmatch(cleaned):
         raise InputError(
             f"an account's name has 1 to {MAX_ACCOUNT_NAME} letters, digits, blanks and any of .@'-_,"

@@ -30,10 +30,11 @@ def serve(settings: Settings, host: str, port: int) -> None:
     for remark in unknown():
         print(f"freerecall: {remark}", file=sys.stderr)
     logs.setup(settings.log, settings.log_level)
-    loopback = is_loopback(host)
+    loopback = is_loopback(host) and not settings.proxy
     if not (settings.token or loopback or _has_accounts(settings)):
         raise SettingsError(
-            f"FREERECALL_TOKEN is not set, there is no account, and --host {host or repr(host)} lets other"
+            "FREERECALL_TOKEN is not set, there is no account, and"
+            f" {'FREERECALL_PROXY' if is_loopback(host) else f'--host {host or repr(host)}'} lets other"
             " machines in: make an account with `freerecall user add NAME --role admin`, set"
             " FREERECALL_TOKEN to a secret of your choice, or use --host 127.0.0.1"
         )

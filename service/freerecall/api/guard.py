@@ -68,7 +68,7 @@ class Guard:
         state = scope.setdefault("state", {})
         state["identity"] = None
         if path.startswith(_NOBODYS):
-            return self._foreign_host(host) if not self.token and self.loopback else None
+            return None
         service: Service = scope["app"].state.service
         cookie = _cookie(headers)
         scheme, _, value = headers.get("authorization", "").partition(" ")
@@ -83,7 +83,7 @@ class Guard:
             now=now(),
         )
         state["identity"] = who
-        if who is LOCAL and not bearer and (refusal := self._foreign_host(host)):
+        if who is LOCAL and not bearer and (refusal := _foreign_host(host)):
             return refusal
         if who is None and not path.startswith(_OPEN):
             if path.startswith(("/api/", "/metrics")) or unsafe:
@@ -97,10 +97,11 @@ class Guard:
             return _too_many(service, _whose_rate(who, path, scope))
         return None
 
-    def _foreign_host(self, host: str) -> ASGIApp | None:
-        if (urlsplit(f"//{host}").hostname or "") in _LOOPBACK:
-            return None
-        return problems.response(400, f"This service does not answer to the host name {host[:100]!r}.")
+
+def _foreign_host(host: str) -> ASGIApp | None:
+    if (urlsplit(f"//{host}").hostname or "") in _LOOPBACK:
+        return None
+    return problems.response(400, f"This service does not answer to the host name {host[:100]!r}.")
 
 
 def client_address(scope: Scope) -> str:

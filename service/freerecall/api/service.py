@@ -252,7 +252,7 @@ class Service:
         Raises TooManyError after many failures with this name or from this address.
         """
         by_name, by_address = self.logins
-        key = " ".join(name.casefold().split())[: accounts.MAX_ACCOUNT_NAME]
+        key = accounts.folded(name)[: accounts.MAX_ACCOUNT_NAME]
         wait = max(by_name.left(key) if key else 0.0, by_address.left(address))
         if wait:
             raise TooManyError("Too many failed logins: wait a little.", wait)
@@ -261,7 +261,12 @@ class Service:
             by_name.fail(key)
         learner, token = "", ""
         if self.store.has_accounts():
-            account = accounts.verify(self.store, name, password)
+            try:
+                account = accounts.verify(self.store, name, password)
+            except TooManyError:  # nothing was tried
+                by_name.take_back(key)
+                by_address.take_back(address)
+                raise
             learner = account.learner if account else ""
         elif (expected := self.settings.token) and hmac.compare_digest(password.encode(), expected.encode()):
             learner, token = LOCAL.learner, expected

@@ -129,7 +129,11 @@ def _confirmed(who: Identity, service: Service, password: str) -> AccountRow:
     if wait := by_name.left(who.name):
         raise TooManyError("Too many wrong passwords: wait a little.", wait)
     by_name.fail(who.name)
-    account = accounts.verify(service.store, who.name, password)
+    try:
+        account = accounts.verify(service.store, who.name, password)
+    except TooManyError:  # nothing was tried
+        by_name.take_back(who.name)
+        raise
     if account is None:
         raise InputError("this is not your password")
     by_name.forgive(who.name)
