@@ -1,4 +1,4 @@
-"""A full disk, a held or read-only database, a broken file, a clock that jumps, two processes on one store."""
+"""A full disk, a held or read-only database, a broken file, a jumping clock, two processes on one store."""
 
 import sqlite3
 import subprocess
@@ -18,7 +18,7 @@ from freerecall.api.service import Service
 from freerecall.cards import Card, Deck
 from freerecall.grades import GraderMode
 from freerecall.settings import Settings
-from freerecall.store import Store, connection
+from freerecall.store import Store
 from freerecall.store.check import check
 from service_process import environment, running_service, served_here
 
@@ -161,12 +161,3 @@ def test_two_services_share_a_store(tmp_path: Path) -> None:
     with Store.open(tmp_path / "freerecall.db") as store:
         assert check(store) == []
     assert answers(tmp_path) == 41
-
-
-def test_a_store_from_a_newer_version_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "freerecall.db"
-    with Store.open(path) as store:
-        name = store.db.execute("SELECT max(name) FROM _sqlite_migrations").fetchone()[0]
-        store.db.execute("UPDATE _sqlite_migrations SET name = 'm999_later' WHERE name = ?", (name,))
-    with pytest.raises(connection.SettingsError, match="newer freerecall"):
-        Store.open(path)
