@@ -12,8 +12,7 @@ from freerecall import __version__, decks, derive, scheduling
 from freerecall.access import LOCAL, Identity
 from freerecall.cards import Card, KeyPoint, Kind
 from freerecall.decks import ImportResult
-from freerecall.decks.points import load_points
-from freerecall.decks.result import MAX_POINTS, MAX_TEXT
+from freerecall.decks.result import MAX_POINTS, MAX_TEXT, MAX_WEIGHT
 from freerecall.decks.text import clean, clean_line
 from freerecall.errors import ConflictError, InputError
 from freerecall.store import DeckChange, DeckSettings, Store
@@ -153,50 +152,43 @@ def with_points(store: Store, card: Card, points: tuple[KeyPoint, ...]) -> None:
     store.put_card(store.deck_of(card.id), replace(card, points=points))
 
 
-def edit_card(
-    store: Store,
-    card_id: str,
-    *,
-    question: str,
-    reference: str,
-    kind: str,
-    points: str = "",
-    alternatives: str = "",
-    footnote: str = "",
-    tags: str = "",
-    save: bool = True,
-) -> Card:
-    """Change a card as a form gives it; return it. With `save` False it is only made, to be tried.
+def edit_card(store: Store, card: Card, *, save: bool = True) -> Card:
+    """Put a card in the place of the one with its id; return it cleaned. With `save` False it is to be tried.
 
-    `points` has one key point a line (see decks.points), `alternatives` one full answer a line,
-    `tags` are separated by blanks. Raises NotFoundError, InputError, DeckError.
+    Raises NotFoundError, InputError.
     """
-    deck_id = store.deck_of(card_id)
-    try:
-        asked = Kind(kind)
-    except ValueError:
-        raise InputError(f"the kind is {kind!r}; it must be one of {', '.join(Kind)}") from None
-    card = Card(
-        id=card_id,
-        question=clean(question),
-        reference=clean(reference),
-        kind=asked,
-        points=load_points(points),
-        alternatives=tuple(line for row in alternatives.splitlines() if (line := clean_line(row))),
-        footnote=clean(footnote),
-        tags=tuple(dict.fromkeys(clean_line(tag) for tag in tags.split())),
+    deck_id = store.deck_of(card.id)
+    card = replace(
+        card,
+        question=clean(card.question),
+        reference=clean(card.reference),
+        points=tuple(_cleaned(point) for point in card.points),
+        alternatives=tuple(text for one in card.alternatives if (text := clean(one))),
+        footnote=clean(card.footnote),
+        tags=tuple(dict.fromkeys(tag for one in card.tags if (tag := clean_line(one)))),
     )
     for name, text in (("question", card.question), ("reference answer", card.reference)):
         if not text:
             raise InputError(f"the {name} is empty")
-    for text in (card.question, card.reference, card.footnote, *card.alternatives, *card.tags):
+    wordings = [wording for point in card.points for wording in (point.text, *point.accept)]
+    for text in (card.question, card.reference, card.footnote, *card.alternatives, *card.tags, *wordings):
         if len(text) > MAX_TEXT:
             raise InputError(f"a text has {len(text)} characters; the most is {MAX_TEXT}")
-    if max(len(card.alternatives), len(card.tags)) > MAX_POINTS:
-        raise InputError(f"there are too many alternatives or tags; the most is {MAX_POINTS}")
+    accepted = max((len(point.accept) for point in card.points), default=0)
+    if max(len(card.points), len(card.alternatives), len(card.tags), accepted) > MAX_POINTS:
+        raise InputError(f"there are too many key points, wordings or tags; the most is {MAX_POINTS}")
     if save:
         store.put_card(deck_id, card)
     return card
+
+
+def _cleaned(point: KeyPoint) -> KeyPoint:
+    text = clean_line(point.text)
+    if not text:
+        raise InputError("a key point is empty: say what it is, or leave it out")
+    if not 0 < point.weight <= MAX_WEIGHT:
+        raise InputError(f"a weight is {point.weight:g}; it must be above 0 and at most {MAX_WEIGHT:g}")
+    return KeyPoint(text, tuple(other for one in point.accept if (other := clean_line(one))), point.weight)
 
 
 def hold(store: Store, card_id: str, how: str, *, now: datetime, learner: str = "local") -> None:
@@ -231,6 +223,7 @@ def configure(store: Store, deck_id: str, settings: DeckSettings, learner: str =
     low, high = scheduling.RETENTIONS
     if settings.retention is not None and not low <= settings.retention <= high:
         raise InputError(f"the retention is {settings.retention}; it must be from {low} to {high}")
+    scheduling.check(settings.retention, settings.parameters)
     store.put_deck_settings(learner, deck_id, settings)
 
 

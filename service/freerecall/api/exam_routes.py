@@ -167,14 +167,22 @@ def regrade(paper_id: ClassPaper, service: TheService) -> RegradedOut:
     return RegradedOut(grades=exams.regrade(service.store, paper_id, now=now()))
 
 
-@router.get("/exams/{paper_id}/gradebook.csv", responses=documented(404))
+@router.get(
+    "/exams/{paper_id}/gradebook.csv",
+    response_class=Response,
+    responses=documented(404) | {200: {"content": {"text/csv": {}}}},
+)
 def gradebook(paper_id: ClassPaper, service: TheService) -> Response:
     """Return names and scores for a learning platform."""
     content = classes.gradebook(classes.reports(service.store, paper_id))
     return Response(content, media_type="text/csv; charset=utf-8")
 
 
-@router.get("/exams/{paper_id}/gold.jsonl", responses=documented(404))
+@router.get(
+    "/exams/{paper_id}/gold.jsonl",
+    response_class=Response,
+    responses=documented(404) | {200: {"content": {"application/x-ndjson": {}}}},
+)
 def gold(paper_id: ClassPaper, service: TheService) -> Response:
     """Return the marked answers as rows for `freerecall eval` and `calibrate`."""
     content = classes.gold_rows(classes.reports(service.store, paper_id))

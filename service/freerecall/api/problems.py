@@ -2,7 +2,7 @@
 
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from math import ceil
 from typing import Any
@@ -116,6 +116,24 @@ def status_of(error: FreerecallError) -> int:
     return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
 
 
+def _methods(routes: Iterable[Any], path: str) -> set[str]:
+    """Return what a path may be asked with; the router itself names one route's methods only.
+
+    A route of just this path goes before those with a name in it that fits any.
+    """
+    matching = [
+        route for route in _flat(routes) if hasattr(route, "path_regex") and route.path_regex.match(path)
+    ]
+    own = [route for route in matching if route.path == path]
+    return {method for route in own or matching for method in getattr(route, "methods", None) or ()}
+
+
+def _flat(routes: Iterable[Any]) -> Iterator[Any]:
+    for route in routes:
+        inner = getattr(route, "original_router", None)
+        yield from _flat(inner.routes) if inner is not None else (route,)
+
+
 def _storing(error: sqlite3.Error) -> tuple[int, str]:
     """Return the status and what to tell where the database did not take a change."""
     kept = "Nothing that was stored before is lost, and this was not stored"
@@ -148,6 +166,8 @@ def install(app: FastAPI, page: Callable[[int, str], Response]) -> None:
     async def http(request: Request, error: HTTPException) -> Response:
         answer = told(request, error.status_code, str(error.detail))
         answer.headers.update(error.headers or {})
+        if error.status_code == 405:
+            answer.headers["allow"] = ", ".join(sorted(_methods(app.routes, request.url.path)))
         return answer
 
     @app.exception_handler(RequestValidationError)

@@ -44,8 +44,6 @@ from freerecall.api.rules import (
     admin,
 )
 from freerecall.api.service import now
-from freerecall.cards import KeyPoint
-from freerecall.decks.points import dump_points
 from freerecall.errors import InputError
 from freerecall.store import Only, Session
 
@@ -208,7 +206,7 @@ def get_answer(answer_id: OwnAnswer, service: TheService) -> AnswerOut:
     return AnswerOut.of_result(practice.result(service.store, answer_id))
 
 
-@router.post("/answers/{answer_id}/override", tags=["practice"], responses=documented(404))
+@router.post("/answers/{answer_id}/override", tags=["practice"], responses=documented(404, 409))
 def override_answer(answer_id: OwnAnswer, body: OverrideIn, service: TheService) -> AnswerOut:
     """Let the learner's own rating stand; the card is rescheduled as if it had been given at once."""
     return AnswerOut.of_result(
@@ -285,20 +283,7 @@ def get_card(card_id: CardToUse, service: TheService) -> CardOut:
 @router.put("/cards/{card_id}", tags=["decks"], responses=documented(404))
 def put_card(card_id: CardToChange, body: CardIn, service: TheService) -> CardOut:
     """Change a card; its history stays."""
-    points = tuple(KeyPoint(point.text, tuple(point.accept), point.weight) for point in body.points)
-    return card_out(
-        library.edit_card(
-            service.store,
-            card_id,
-            question=body.question,
-            reference=body.reference,
-            kind=body.kind,
-            points=dump_points(points),
-            alternatives="\n".join(body.alternatives),
-            footnote=body.footnote,
-            tags=" ".join(body.tags),
-        )
-    )
+    return card_out(library.edit_card(service.store, body.card(card_id)))
 
 
 @router.get("/decks/{deck_id}/settings", tags=["decks"], responses=documented(404))

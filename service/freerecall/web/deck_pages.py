@@ -12,7 +12,7 @@ from freerecall.access import Identity
 from freerecall.api.rules import CardToUse, DeckToUse, TheService, Who
 from freerecall.api.service import Service, now
 from freerecall.cards import Card, Kind
-from freerecall.decks.points import dump_points
+from freerecall.decks.points import dump_points, load_points
 from freerecall.errors import FreerecallError, InputError, NotFoundError
 from freerecall.grades import Grade
 from freerecall.store import DeckSettings
@@ -158,7 +158,7 @@ def card_form(
         "tags": tags,
     }
     try:
-        card = library.edit_card(service.store, card_id, save=action == "save", **form)
+        card = library.edit_card(service.store, _card_of(card_id, form), save=action == "save")
     except NotFoundError:
         raise
     except FreerecallError as error:
@@ -203,6 +203,24 @@ def _card_page(
         grade=grade,
         pieces=marked(answer, grade.evidence) if grade else [],
         said=said,
+    )
+
+
+def _card_of(card_id: str, form: dict[str, str]) -> Card:
+    """Return the card of a form: key points as decks.points writes them, alternatives one a line."""
+    try:
+        kind = Kind(form["kind"])
+    except ValueError:
+        raise InputError(f"the kind is {form['kind']!r}; it must be one of {', '.join(Kind)}") from None
+    return Card(
+        id=card_id,
+        question=form["question"],
+        reference=form["reference"],
+        kind=kind,
+        points=load_points(form["points"]),
+        alternatives=tuple(form["alternatives"].splitlines()),
+        footnote=form["footnote"],
+        tags=tuple(form["tags"].split()),
     )
 
 
