@@ -59,6 +59,10 @@ class LLMUnavailableError(LLMError):
     retryable = True
 
 
+class HeldBackError(LLMUnavailableError):
+    """Not asked at all: the provider failed again and again just now."""
+
+
 class LLMReplyError(LLMError):
     """The model replied, but not in the form that was asked for."""
 

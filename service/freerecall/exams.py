@@ -6,21 +6,24 @@ after a kill where it stopped.
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import sqrt
 
 from freerecall import access, grading, practice
 from freerecall.access import LOCAL, Identity
+from freerecall.cards import Card
 from freerecall.errors import ConflictError, InputError, NotFoundError
-from freerecall.grades import RATINGS, Grade, GraderMode
+from freerecall.grades import RATINGS, DecidedBy, Grade, GraderMode, RatedAnswer
 from freerecall.llm import LLM
 from freerecall.papers import Paper, Question, find_paper
 from freerecall.store import Appeal, Mark, Sitting, SittingAnswer, Store
 
 MAX_NAME = 100
 GRACE = timedelta(seconds=10)
+"""After the end, for what is under way when the clock runs out."""
+OnGrade = Callable[[Grade], None]
 """What arrives this much after the end still counts: it was on its way."""
 
 
@@ -158,6 +161,12 @@ def submit(store: Store, sitting_id: str, *, now: datetime) -> Sitting:
     return store.sitting(sitting_id)
 
 
+def close_if_over(store: Store, sitting: Sitting, *, now: datetime) -> Sitting:
+    """Close a sitting whose time is up, the grace included, with what was typed; return it as it then is."""
+    over = sitting.ends_at is not None and now > sitting.ends_at + GRACE
+    return submit(store, sitting.id, now=now) if over and sitting.submitted_at is None else sitting
+
+
 def close_overdue(store: Store, *, now: datetime) -> int:
     """Close the sittings whose time is up, with what was typed; return how many."""
     return sum(
@@ -166,7 +175,13 @@ def close_overdue(store: Store, *, now: datetime) -> int:
     )
 
 
-def grade_at_once(store: Store, sitting_id: str, mode: GraderMode, *, now: datetime) -> bool:
+def _ignore(_: Grade) -> None:
+    pass
+
+
+def grade_at_once(
+    store: Store, sitting_id: str, mode: GraderMode, *, now: datetime, on_grade: OnGrade = _ignore
+) -> bool:
     """Grade what is not graded of a closed sitting by the embedded grader.
 
     Each grade is stored as it comes. Where `mode` wants a language model too, it is provisional.
@@ -176,13 +191,15 @@ def grade_at_once(store: Store, sitting_id: str, mode: GraderMode, *, now: datet
     if sitting.submitted_at is None:
         return False
     answers, grades = store.sitting_answers(sitting_id), store.sitting_grades(sitting_id)
+    marked = store.marked_answers(sitting.paper_id)
     for number, question in enumerate(find_paper(store, sitting.paper_id).questions, 1):
         if number in grades:
             continue
-        grade = grading.grade_embedded(question.card, _text(answers, number))
+        grade = _grade(question.card, _text(answers, number), marked.get(number, {}), sitting_id)
         if grading.wants_llm(grade, mode):
             grade = replace(grade, provisional=True)
         store.add_sitting_grade(sitting_id, number, grade, now)
+        on_grade(grade)
         grades[number] = [grade]
     final = not any(found[-1].provisional for found in grades.values())
     store.set_graded(sitting_id, final)
@@ -190,22 +207,35 @@ def grade_at_once(store: Store, sitting_id: str, mode: GraderMode, *, now: datet
 
 
 async def ask_model(
-    store: Store, sitting_id: str, mode: GraderMode, llm: LLM, *, deadline_s: float, now: datetime
+    store: Store,
+    sitting_id: str,
+    mode: GraderMode,
+    llm: LLM,
+    *,
+    deadline_s: float,
+    now: datetime,
+    on_grade: OnGrade = _ignore,
 ) -> bool:
     """Ask the language model about the provisional grades; return whether all are final after that."""
     sitting = store.sitting(sitting_id)
     paper = find_paper(store, sitting.paper_id)
     answers, grades = store.sitting_answers(sitting_id), store.sitting_grades(sitting_id)
 
+    marked = store.marked_answers(sitting.paper_id)
+
     async def settle(number: int, question: Question) -> bool:
         if not grades[number][-1].provisional:
             return True
         text = _text(answers, number)
-        verdict = await grading.grade(question.card, text, mode=mode, llm=llm, deadline_s=deadline_s)
+        rated = _others(marked.get(number, {}), sitting_id)
+        verdict = await grading.grade(
+            question.card, text, mode=mode, llm=llm, deadline_s=deadline_s, rated=rated
+        )
         if sitting.learner:
             store.add_cost(sitting.learner, now.date().isoformat(), verdict.provenance.cost_usd)
         if not verdict.provisional:
             store.add_sitting_grade(sitting_id, number, verdict, now)
+            on_grade(verdict)
         return not verdict.provisional
 
     numbered = enumerate(paper.questions, 1)
@@ -219,20 +249,40 @@ def _text(answers: dict[int, SittingAnswer], number: int) -> str:
 
 
 def regrade(store: Store, paper_id: str, *, now: datetime) -> int:
-    """Grade every closed sitting of a paper anew with this version; both grades are kept. Return how many."""
+    """Grade every closed sitting of a paper anew, with this version and the marks so far.
+
+    Both grades are kept; a language model's verdict stands while the version is the same. Return
+    how many are new.
+    """
     count = 0
+    marked = store.marked_answers(paper_id)
     paper = find_paper(store, paper_id)
     for sitting in store.sittings(paper_id):
         if sitting.submitted_at is None:
             continue
         answers, grades = store.sitting_answers(sitting.id), store.sitting_grades(sitting.id)
         for number, question in enumerate(paper.questions, 1):
-            grade = grading.grade_embedded(question.card, _text(answers, number))
+            grade = _grade(question.card, _text(answers, number), marked.get(number, {}), sitting.id)
             known = grades.get(number, [])
-            if not known or known[-1].provenance.calibration != grade.provenance.calibration:
+            if not known or _outdated(known[-1], grade):
                 store.add_sitting_grade(sitting.id, number, grade, now)
                 count += 1
     return count
+
+
+def _grade(card: Card, text: str, marked: Mapping[str, RatedAnswer], sitting_id: str) -> Grade:
+    """Grade by the embedded grader, with what was marked in other sittings."""
+    return grading.grade_embedded(card, text, _others(marked, sitting_id))
+
+
+def _others(marked: Mapping[str, RatedAnswer], sitting_id: str) -> tuple[RatedAnswer, ...]:
+    return tuple(rated for other, rated in marked.items() if other != sitting_id)
+
+
+def _outdated(known: Grade, fresh: Grade) -> bool:
+    if known.provenance.calibration != fresh.provenance.calibration:
+        return True
+    return known.decided_by is DecidedBy.EMBEDDED and known.rating != fresh.rating
 
 
 def report(store: Store, sitting_id: str) -> Report:

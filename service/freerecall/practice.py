@@ -138,7 +138,10 @@ async def settle(
     before = await asyncio.to_thread(_graded, store, row, now)
     if llm is None or not before.pending:
         return before
-    verdict = await grading.grade(before.card, row.text, mode=mode, llm=llm, deadline_s=deadline_s)
+    rated = await asyncio.to_thread(store.rated_answers, row)
+    verdict = await grading.grade(
+        before.card, row.text, mode=mode, llm=llm, deadline_s=deadline_s, rated=rated
+    )
     return await asyncio.to_thread(_settle, store, row, verdict, _utc(now))
 
 
@@ -252,7 +255,7 @@ def _grade(store: Store, row: Answer, card: Card, now: datetime) -> AnswerResult
     Only the answer's own commit waits for the disk. Should a power cut undo this one, the answer
     is ungraded again, and `recover` comes to the same grade and schedule.
     """
-    grade = grading.grade_embedded(card, row.text)
+    grade = grading.grade_embedded(card, row.text, store.rated_answers(row))
     stage = Stage.SETTLED
     if grading.wants_llm(grade, row.mode):
         grade, stage = replace(grade, provisional=True), Stage.PENDING

@@ -7,8 +7,9 @@ import sys
 
 import uvicorn
 
+from freerecall import logs
 from freerecall.errors import FreerecallError, SettingsError
-from freerecall.settings import Settings
+from freerecall.settings import Settings, unknown
 
 
 class _Server(uvicorn.Server):
@@ -26,6 +27,9 @@ def serve(settings: Settings, host: str, port: int) -> None:
     `port` 0 takes any free one. Raises SettingsError where others could reach the service
     and neither a token nor an account protects it, FreerecallError where the address cannot be had.
     """
+    for remark in unknown():
+        print(f"freerecall: {remark}", file=sys.stderr)
+    logs.setup(settings.log, settings.log_level)
     loopback = is_loopback(host) and not settings.proxy
     if not (settings.token or loopback or _has_accounts(settings)):
         raise SettingsError(
@@ -44,7 +48,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
     Store.open(settings.database).close()  # an unusable data folder is told in one line, too
     config = uvicorn.Config(
         create_app(settings, loopback=loopback),
-        log_level="warning",
+        log_config=None,
         access_log=False,
         timeout_graceful_shutdown=10,
         proxy_headers=bool(settings.proxy),

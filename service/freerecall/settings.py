@@ -2,7 +2,7 @@
 
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,17 @@ import platformdirs
 
 from freerecall.errors import SettingsError
 from freerecall.grades import GraderMode
+from freerecall.logs import LEVELS, LogFormat
 from freerecall.resources import folder
 
+PREFIX = "FREERECALL_"
+_NAMES = (
+    *("DATA", "MODEL", "API_BASE", "API_KEY", "GRADER", "PROMPT", "BUDGET_USD", "LEARNER_BUDGET_USD"),
+    *("TOKEN", "PROXY", "RATE", "DEADLINE_S", "LOG", "LOG_LEVEL"),
+)
+VARIABLES = tuple(f"{PREFIX}{name}" for name in _NAMES)
+_ALIKE = 80
+_SECONDS = (0.1, 600.0)
 AUTO = "auto"
 """The prompt is chosen by what the model offers."""
 
@@ -22,6 +31,7 @@ class Settings:
 
     `proxy`: addresses and networks, separated by commas, whose word on a client's address and
     scheme counts. `rate`: changes a minute that a learner may make, 0: no limit.
+    `deadline_s`: how long a request may wait for the model; a verdict in the background, twice that.
     `learner_budget_usd`: what the model may cost for one learner on one day.
     """
 
@@ -36,6 +46,9 @@ class Settings:
     proxy: str = ""
     rate: int = 120
     learner_budget_usd: float | None = None
+    deadline_s: float = 30.0
+    log: LogFormat = LogFormat.TEXT
+    log_level: str = "warning"
 
     @property
     def cache(self) -> Path:
@@ -69,7 +82,42 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         proxy=_proxy(get("PROXY")),
         rate=_rate(get("RATE")),
         learner_budget_usd=_budget("LEARNER_BUDGET_USD", get("LEARNER_BUDGET_USD")),
+        deadline_s=_seconds("DEADLINE_S", get("DEADLINE_S"), 30.0),
+        log=LogFormat(_one_of("LOG", get("LOG"), tuple(LogFormat))),
+        log_level=_one_of("LOG_LEVEL", get("LOG_LEVEL").lower() or "warning", LEVELS),
     )
+
+
+def unknown(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return a remark on each variable with our prefix that no setting has: most often a slip."""
+    from rapidfuzz import process
+
+    remarks = []
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in VARIABLES:
+            (near, alike, _) = process.extractOne(name, VARIABLES)
+            hint = f"; did you mean {near}?" if alike >= _ALIKE else ""
+            remarks.append(f"{name} is no setting{hint}")
+    return remarks
+
+
+def _seconds(name: str, value: str, default: float) -> float:
+    try:
+        seconds = float(value or default)
+    except ValueError:
+        seconds = 0.0
+    if not _SECONDS[0] <= seconds <= _SECONDS[1]:
+        low, high = _SECONDS
+        raise SettingsError(f"FREERECALL_{name} is {value!r}; it must be seconds from {low:g} to {high:g}")
+    return seconds
+
+
+def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:
+    if not value:
+        return allowed[0]
+    if value not in allowed:
+        raise SettingsError(f"FREERECALL_{name} is {value!r}; it must be one of {', '.join(allowed)}")
+    return value
 
 
 def grader_mode(value: str, model: str) -> GraderMode:

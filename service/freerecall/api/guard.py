@@ -25,15 +25,6 @@ _SAFE = {"GET", "HEAD", "OPTIONS"}
 _OPEN = ("/login", "/sit/", "/sittings/", "/api/v1/sittings/", "/api/v1/exams/code/")
 _NOBODYS = ("/healthz", "/readyz", "/api/v1/healthz", "/static/")
 _SITTING = re.compile(r"/(?:api/v1/)?sittings/([^/]{1,64})")
-_HEADERS = {
-    "content-security-policy": (
-        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-}
 
 
 class Guard:
@@ -56,7 +47,7 @@ class Guard:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in problems.security_headers(scope["scheme"]).items():
                     headers.setdefault(name, value)
                 if not scope["path"].startswith("/static/"):
                     headers.setdefault("cache-control", "no-store")
@@ -95,7 +86,7 @@ class Guard:
         if who is LOCAL and not bearer and (refusal := _foreign_host(host)):
             return refusal
         if who is None and not path.startswith(_OPEN):
-            if path.startswith("/api/") or unsafe:
+            if path.startswith(("/api/", "/metrics")) or unsafe:
                 return problems.response(401, "Log in, or send FREERECALL_TOKEN's value as a bearer token.")
             return RedirectResponse("/login", status_code=303)
         if unsafe and who is not None and who.session and not _says_where_from(headers):

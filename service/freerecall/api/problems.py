@@ -25,6 +25,7 @@ from freerecall.errors import (
     NotSignedInError,
     TooManyError,
 )
+from freerecall.logs import request_id
 
 MEDIA_TYPE = "application/problem+json"
 _STATUS: dict[type[FreerecallError], int] = {
@@ -38,17 +39,40 @@ _STATUS: dict[type[FreerecallError], int] = {
     BudgetExceededError: 503,
     LLMError: 503,
 }
+_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
 _log = logging.getLogger(__name__)
 
 
+def security_headers(scheme: str) -> dict[str, str]:
+    """Return what every response says to browsers; over TLS also that there is no other way here."""
+    if scheme != "https":
+        return _HEADERS
+    return {**_HEADERS, "strict-transport-security": "max-age=31536000"}
+
+
 class Problem(BaseModel):
-    """What went wrong; `errors` names the fields, where fields are to blame."""
+    """What went wrong; `errors` names the fields, where fields are to blame.
+
+    `request_id` is also in the service's log.
+    """
 
     type: str = "about:blank"
     title: str
     status: int
     detail: str
     errors: list[dict[str, Any]] | None = None
+    request_id: str | None = None
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -71,7 +95,13 @@ def response(
     retry_after_s: float | None = None,
 ) -> JSONResponse:
     """Return a problem document."""
-    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
+    body = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        errors=errors,
+        request_id=request_id.get() or None,
+    )
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     if retry_after_s is not None:
         headers["Retry-After"] = str(ceil(retry_after_s))
@@ -118,4 +148,7 @@ def install(app: FastAPI, page: Callable[[int, str], Response]) -> None:
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
         _log.error("request failed", exc_info=error)
-        return told(request, 500, "Something went wrong here; the log of the service says what.")
+        detail = f"Something went wrong here; the service's log says what, under {request_id.get()}."
+        answer = told(request, 500, detail)
+        answer.headers.update({"x-request-id": request_id.get(), **security_headers(request.url.scheme)})
+        return answer

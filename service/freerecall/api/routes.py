@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.datastructures import UploadFile
 
 from freerecall import __version__, grading, library, practice
+from freerecall.api.metrics import CONTENT_TYPE
 from freerecall.api.models import (
     AnswerIn,
     AnswerOut,
@@ -32,14 +33,22 @@ from freerecall.api.models import (
     card_out,
 )
 from freerecall.api.problems import documented
-from freerecall.api.rules import AskedDeck, CardToChange, CardToUse, DeckToUse, OwnAnswer, TheService, Who
+from freerecall.api.rules import (
+    AskedDeck,
+    CardToChange,
+    CardToUse,
+    DeckToUse,
+    OwnAnswer,
+    TheService,
+    Who,
+    admin,
+)
 from freerecall.api.service import now
 from freerecall.cards import KeyPoint
 from freerecall.decks.points import dump_points
 from freerecall.errors import InputError
 from freerecall.store import Only, Session
 
-GRADE_DEADLINE_S = 30.0
 BEAT_S, BEATS = 15.0, 20
 
 health = APIRouter(tags=["health"])
@@ -61,6 +70,14 @@ def readyz(response: Response, service: TheService) -> HealthOut:
     return HealthOut(status="ready" if ready else "not ready", version=__version__)
 
 
+@health.get(
+    "/metrics", dependencies=[Depends(admin)], responses=documented(), response_class=PlainTextResponse
+)
+def metrics(service: TheService) -> Response:
+    """Return figures for Prometheus: to the token, an admin, or the one learner there is."""
+    return Response(service.metrics.render(), media_type=CONTENT_TYPE)
+
+
 @router.post("/grade", tags=["grading"], responses=documented())
 async def grade(body: GradeIn, who: Who, service: TheService) -> GradeOut:
     """Grade one answer, storing nothing."""
@@ -73,11 +90,12 @@ async def grade(body: GradeIn, who: Who, service: TheService) -> GradeOut:
     )
     mode = body.grader or service.mode
     llm = service.llm if await asyncio.to_thread(service.asks_model, who.learner) else None
-    found = await grading.grade(card, body.answer, mode=mode, llm=llm, deadline_s=GRADE_DEADLINE_S)
+    found = await grading.grade(card, body.answer, mode=mode, llm=llm, deadline_s=service.settings.deadline_s)
     if found.provenance.cost_usd:
         await asyncio.to_thread(service.count_cost, who.learner, found.provenance.cost_usd)
     if llm is None and service.llm is not None and found.provisional:
         found = replace(found, provenance=replace(found.provenance, error=service.budget_spent))
+    service.metrics.graded(found, "grade")
     return GradeOut.of(found)
 
 

@@ -14,14 +14,15 @@ from fastapi import FastAPI, Request
 from freerecall import access, accounts, exams, grading, library, practice
 from freerecall.access import LOCAL, Identity
 from freerecall.accounts import today
+from freerecall.api.metrics import Metrics
 from freerecall.errors import FreerecallError, NotFoundError, TooManyError
 from freerecall.grades import GraderMode
 from freerecall.llm import LLM, from_settings
+from freerecall.llm_breaker import Breaker
 from freerecall.settings import Settings
 from freerecall.store import Store
 from freerecall.throttle import Backoff, Rate
 
-SETTLE_DEADLINE_S = 60.0
 RETRY_FIRST_S, RETRY_MOST_S = 15.0, 600.0
 EXAM_EVERY_S = 5.0
 _AT_ONCE = 8
@@ -37,10 +38,12 @@ def now() -> datetime:
 class Service:
     """Made when the service starts. Who asks comes with each request."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings = settings
         self.store = Store.open(settings.database)
-        self.llm: LLM | None = from_settings(settings)
+        self.llm: LLM | None = from_settings(settings, Breaker())
+        self.metrics = metrics
+        metrics.watch(self.store, self.llm)
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._exam_wake = asyncio.Event()
@@ -86,6 +89,7 @@ class Service:
             session=session,
             hints=hints,
         )
+        self.metrics.graded(result.grade, "practice")
         if result.pending and self.llm is not None:
             if not self.asks_model(who.learner):
                 self._pending(0)  # notes the reason
@@ -116,7 +120,7 @@ class Service:
     async def _settle(self, answer_id: str) -> bool:
         try:
             result = await practice.settle(
-                self.store, answer_id, self.llm, self.mode, deadline_s=SETTLE_DEADLINE_S, now=now()
+                self.store, answer_id, self.llm, self.mode, deadline_s=2 * self.settings.deadline_s, now=now()
             )
         except FreerecallError:
             _log.exception("answer %s cannot be settled", answer_id)
@@ -124,6 +128,8 @@ class Service:
         finally:
             for waiting in self._waiting.pop(answer_id, ()):
                 waiting.set()
+        if not result.pending:
+            self.metrics.graded(result.grade, "verdict")
         return not result.pending
 
     def asks_model(self, learner: str) -> bool:
@@ -147,37 +153,55 @@ class Service:
         self._loop.call_soon_threadsafe(self._exam_wake.set)
 
     async def grade_exams(self) -> None:
-        """Close sittings whose time is up, and grade those that are closed, for ever."""
-        mode = self.mode if self.llm is not None else GraderMode.EMBEDDED
-        stuck: set[str] = set()
+        """Close sittings whose time is up, and grade those that are closed, for ever.
+
+        What waits for a model is asked about again after a while, longer after each failure.
+        """
+        wait, ask_from = RETRY_FIRST_S, 0.0
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._exam_wake.wait(), EXAM_EVERY_S)
             self._exam_wake.clear()
             try:
                 await asyncio.to_thread(exams.close_overdue, self.store, now=now())
-                ids = await asyncio.to_thread(self.store.ungraded_sittings, 1_000)
-                for sitting_id in ids:
-                    if sitting_id in stuck:
-                        continue
-                    final = await asyncio.to_thread(
-                        exams.grade_at_once, self.store, sitting_id, mode, now=now()
-                    )
-                    if final or self.llm is None:
-                        continue
-                    learner = (await asyncio.to_thread(self.store.sitting, sitting_id)).learner
-                    if learner and not await asyncio.to_thread(self.asks_model, learner):
-                        await asyncio.to_thread(self.store.note_sitting, sitting_id, self.budget_spent)
-                        stuck.add(sitting_id)
-                        continue
-                    if not await exams.ask_model(
-                        self.store, sitting_id, mode, self.llm, deadline_s=SETTLE_DEADLINE_S, now=now()
-                    ):
-                        stuck.add(sitting_id)  # asked again after the pause
-                if not ids or stuck.issuperset(ids):
-                    stuck.clear()
+                asking = self._loop.time() >= ask_from
+                if not await self._grade_sittings(asking):
+                    ask_from = self._loop.time() + wait
+                    wait = min(2 * wait, RETRY_MOST_S)
+                elif asking:
+                    wait = RETRY_FIRST_S
             except Exception:  # one sitting that cannot be graded must not end the grading of others
                 _log.exception("a sitting cannot be graded")
+
+    async def _grade_sittings(self, asking: bool) -> bool:
+        """Grade what is closed, `asking` the model too; return False where it failed."""
+        mode = self.mode if self.llm is not None else GraderMode.EMBEDDED
+        well = True
+        for sitting_id in await asyncio.to_thread(self.store.ungraded_sittings, 1_000):
+            final = await asyncio.to_thread(
+                exams.grade_at_once,
+                self.store,
+                sitting_id,
+                mode,
+                now=now(),
+                on_grade=lambda grade: self.metrics.graded(grade, "exam"),
+            )
+            if final or self.llm is None or not (asking and well):
+                continue
+            learner = (await asyncio.to_thread(self.store.sitting, sitting_id)).learner
+            if learner and not await asyncio.to_thread(self.asks_model, learner):
+                await asyncio.to_thread(self.store.note_sitting, sitting_id, self.budget_spent)
+                continue
+            well = await exams.ask_model(
+                self.store,
+                sitting_id,
+                mode,
+                self.llm,
+                deadline_s=2 * self.settings.deadline_s,
+                now=now(),
+                on_grade=lambda grade: self.metrics.graded(grade, "verdict"),
+            )
+        return well
 
     async def tried(self, answer_id: str, timeout_s: float) -> bool:
         """Wait until the model was asked about an answer; False where that took too long."""
@@ -256,7 +280,7 @@ class Service:
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open the store with the bundled decks, then warm up in the background; close in order."""
-    service = Service(app.state.settings)
+    service = Service(app.state.settings, app.state.metrics)
     app.state.service = service
     library.load_bundled(service.store)
     warming = threading.Thread(target=_warm, args=(service,), name="warm", daemon=True)

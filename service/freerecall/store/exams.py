@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from freerecall.errors import NotFoundError
-from freerecall.grades import Grade
+from freerecall.grades import Grade, RatedAnswer
 from freerecall.store.rows import (
     GRADE_COLUMNS,
     Appeal,
@@ -203,6 +203,20 @@ class ExamTables(StatisticsTables):
             number: Mark(number, rating, reason, datetime.fromisoformat(at))
             for number, rating, reason, at in rows
         }
+
+    def marked_answers(self, paper_id: str) -> dict[int, dict[str, RatedAnswer]]:
+        """Return what was marked, by the question's number and the sitting; the last mark of each."""
+        rows = self._all(
+            "SELECT m.number, m.sitting_id, a.text, m.rating, max(m.id) FROM sittings s"
+            " JOIN marks m ON m.sitting_id = s.id"
+            " JOIN sitting_answers a ON a.sitting_id = m.sitting_id AND a.number = m.number"
+            " WHERE s.paper_id = ? GROUP BY m.sitting_id, m.number ORDER BY 5",
+            (paper_id,),
+        )
+        found: dict[int, dict[str, RatedAnswer]] = {}
+        for number, sitting_id, text, rating, _ in rows:
+            found.setdefault(number, {})[sitting_id] = RatedAnswer(text, rating)
+        return found
 
     def add_appeal(self, sitting_id: str, appeal: Appeal) -> None:
         """Store a learner's objection to a grade."""

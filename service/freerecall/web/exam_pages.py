@@ -156,18 +156,17 @@ def sit_form(code: str, who: Anyone, service: TheService, name: Short = "") -> R
 @router.get("/sittings/{sitting_id}")
 def sitting_page(sitting_id: SittingToWrite, service: TheService) -> Response:
     """All questions on one page, what was typed in them; the report once it is handed in."""
-    sitting, at = service.store.sitting(sitting_id), now()
-    if sitting.ends_at and at > sitting.ends_at and sitting.submitted_at is None:
-        sitting = exams.submit(service.store, sitting_id, now=at)
-        service.exam_submitted()
+    at = now()
+    sitting = exams.close_if_over(service.store, service.store.sitting(sitting_id), now=at)
     if sitting.submitted_at is not None:
+        service.exam_submitted()
         return RedirectResponse(f"/sittings/{sitting_id}/report", status_code=303)
     return render(
         "sitting.html",
         sitting=sitting,
         paper=papers.find_paper(service.store, sitting.paper_id),
         answers=service.store.sitting_answers(sitting_id),
-        left=round((sitting.ends_at - at).total_seconds(), 1) if sitting.ends_at else None,
+        left=max(round((sitting.ends_at - at).total_seconds(), 1), 0.0) if sitting.ends_at else None,
         longest=MAX_ANSWER,
     )
 
