@@ -319,6 +319,10 @@ def test_two_learners_have_a_schedule_each_on_one_deck(tmp_path: Path) -> None:
         answer["answer"] = "another answer"
         theirs = bob.post("/api/v1/practice/answers", json=answer).json()
         assert theirs["answer_id"] != given["answer_id"]
+        crammed = {**answer, "client_answer_id": "cram", "scheduled": False, "session": "one session"}
+        ann.post("/api/v1/practice/answers", json=crammed)
+        cram = "/api/v1/practice/next?deck=mlops&only=cram&session=one%20session"
+        assert [one.get(cram).json()["due"] for one in (ann, bob)] == [68, 69]
         bob.put("/api/v1/decks/mlops/settings", json={"new_per_day": 1})
         assert ann.get("/api/v1/decks/mlops/settings").json()["new_per_day"] is None
         assert bob.get("/api/v1/practice/next?deck=mlops").json()["card"] is None
