@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
-from freerecall.api.app import create_app
-from freerecall.settings import Settings
 from polling import until
 
 
@@ -64,9 +63,9 @@ def _address(process: subprocess.Popen[str]) -> str:
 
 
 @contextmanager
-def served_here(settings: Settings) -> Iterator[str]:
+def served_here(app: FastAPI) -> Iterator[str]:
     """Serve within this process, for tests that tune it; yield the address."""
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_config=None, lifespan="on"))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

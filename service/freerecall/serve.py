@@ -11,6 +11,9 @@ from freerecall import logs
 from freerecall.errors import FreerecallError, SettingsError
 from freerecall.settings import Settings, unknown
 
+SHORTEST_TOKEN = 16
+"""Characters, where other machines can reach the service."""
+
 
 class _Server(uvicorn.Server):
     """Says where it listens once it does."""
@@ -37,6 +40,11 @@ def serve(settings: Settings, host: str, port: int) -> None:
             f" {'FREERECALL_PROXY' if is_loopback(host) else f'--host {host or repr(host)}'} lets other"
             " machines in: make an account with `freerecall user add NAME --role admin`, set"
             " FREERECALL_TOKEN to a secret of your choice, or use --host 127.0.0.1"
+        )
+    if settings.token and not loopback and len(settings.token) < SHORTEST_TOKEN:
+        raise SettingsError(
+            f"FREERECALL_TOKEN has {len(settings.token)} characters, which others could guess: give it"
+            f" at least {SHORTEST_TOKEN}, from `openssl rand -hex 16` for example"
         )
     listener = _listen(host, port)
     for stop in (signal.SIGINT, signal.SIGTERM):

@@ -1,6 +1,7 @@
 """Errors as problem documents (RFC 9457), in one place."""
 
 import logging
+import sqlite3
 from collections.abc import Callable
 from http import HTTPStatus
 from math import ceil
@@ -115,6 +116,19 @@ def status_of(error: FreerecallError) -> int:
     return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
 
 
+def _storing(error: sqlite3.Error) -> tuple[int, str]:
+    """Return the status and what to tell where the database did not take a change."""
+    kept = "Nothing that was stored before is lost, and this was not stored"
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return 507, f"The disk is full. {kept}: make room, then send it again."
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return 503, f"The database is held by another program. {kept}: send it again in a moment."
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
+        return 503, f"The database cannot be written. {kept}: see to the data folder, then send it again."
+    return 500, f"The database failed; the service's log says how, under {request_id.get()}. {kept}."
+
+
 def install(app: FastAPI, page: Callable[[int, str], Response]) -> None:
     """Answer every error of `app`: under /api with a problem document, elsewhere with a `page`."""
 
@@ -144,6 +158,12 @@ def install(app: FastAPI, page: Callable[[int, str], Response]) -> None:
         ]
         detail = "; ".join(f"{item['field']}: {item['message']}" for item in found[:5])
         return told(request, 422, detail, jsonable_encoder(found))
+
+    @app.exception_handler(sqlite3.Error)
+    async def storing(request: Request, error: sqlite3.Error) -> Response:
+        _log.error("the store: %s", error)
+        status, detail = _storing(error)
+        return told(request, status, detail)
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
