@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,22 @@ CARD = "mlops:monitoring-step-pipeline"
 def store(tmp_path: Path) -> Iterator[Store]:
     with Store.open(tmp_path / "freerecall.db") as store:
         yield store
+
+
+@dataclass(frozen=True)
+class School:
+    url: str
+    data: Path
+
+
+@pytest.fixture(scope="module")
+def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
+    """One service for the tests that do not mind each other: each has learners of its own."""
+    data = tmp_path_factory.mktemp("school")
+    learners = ("ann", "bob", "cara", "dan", "eve", "fay", "gus")
+    add_people(data, {"root": Role.ADMIN, **dict.fromkeys(learners, Role.LEARNER)})
+    with running_service(environment(data, FREERECALL_TOKEN="secret")) as service:
+        yield School(service.url, data)
 
 
 def who(store: Store, session: str = "", bearer: str = "", *, token: str = "", at: datetime = NOW) -> Any:
@@ -154,30 +171,29 @@ def test_the_last_admin_stays_while_others_are_there(store: Store) -> None:
     assert [row.name for row in store.accounts()] == ["ann"]
 
 
-def test_cookies_logout_and_a_new_id_at_every_login(tmp_path: Path) -> None:
-    add_people(tmp_path, {"ann": Role.LEARNER})
-    with running_service(environment(tmp_path)) as service:
-        assert client(service.url).get("/").headers["location"] == "/login"
-        ann = client(service.url)
-        form = {"name": "Ann", "password": PASSWORD}
-        first = ann.post("/login", data=form).headers["set-cookie"]
-        flags = {part.strip().lower() for part in first.split(";")[1:]}
-        assert {"httponly", "samesite=lax", "path=/"} <= flags
-        assert "secure" not in flags
-        before = ann.cookies["freerecall"]
-        ann.post("/login", data=form)
-        assert ann.cookies["freerecall"] != before
-        stale = client(service.url)
-        stale.cookies.set("freerecall", before)
-        assert stale.get("/api/v1/decks").status_code == 401
-        held = ann.cookies["freerecall"]
-        assert ann.get("/api/v1/decks").status_code == 200
-        assert ann.post("/logout").headers["location"] == "/login"
-        stale.cookies.set("freerecall", held)
-        assert stale.get("/api/v1/decks").status_code == 401
+def test_cookies_logout_and_a_new_id_at_every_login(school: School) -> None:
+    assert client(school.url).get("/").headers["location"] == "/login"
+    ann = client(school.url)
+    form = {"name": "Ann", "password": PASSWORD}
+    tls = {"x-forwarded-proto": "https"}  # from nobody that is known
+    first = ann.post("/login", data=form, headers=tls).headers["set-cookie"]
+    flags = {part.strip().lower() for part in first.split(";")[1:]}
+    assert {"httponly", "samesite=lax", "path=/"} <= flags
+    assert "secure" not in flags
+    before = ann.cookies["freerecall"]
+    ann.post("/login", data=form)
+    assert ann.cookies["freerecall"] != before
+    stale = client(school.url)
+    stale.cookies.set("freerecall", before)
+    assert stale.get("/api/v1/decks").status_code == 401
+    held = ann.cookies["freerecall"]
+    assert ann.get("/api/v1/decks").status_code == 200
+    assert ann.post("/logout").headers["location"] == "/login"
+    stale.cookies.set("freerecall", held)
+    assert stale.get("/api/v1/decks").status_code == 401
 
 
-@pytest.mark.parametrize(("proxy", "secure"), [("127.0.0.1", True), ("10.0.0.0/8", False), ("", False)])
+@pytest.mark.parametrize(("proxy", "secure"), [("127.0.0.1", True), ("10.0.0.0/8", False)])
 def test_cookies_are_secure_where_a_known_proxy_says_tls(tmp_path: Path, proxy: str, secure: bool) -> None:
     add_people(tmp_path, {"ann": Role.LEARNER})
     with running_service(environment(tmp_path, FREERECALL_PROXY=proxy)) as service:
@@ -185,60 +201,49 @@ def test_cookies_are_secure_where_a_known_proxy_says_tls(tmp_path: Path, proxy: 
         form = {"name": "ann", "password": PASSWORD}
         set_cookie = httpx.post(f"{service.url}/login", data=form, headers=headers).headers["set-cookie"]
         assert ("; secure" in set_cookie.lower()) is secure
-
-
-def test_behind_a_proxy_any_host_name_is_served_and_nobody_is_alone(tmp_path: Path) -> None:
-    add_people(tmp_path, {"ann": Role.LEARNER})
-    with running_service(environment(tmp_path, FREERECALL_PROXY="127.0.0.1")) as service:
         headers = {"host": "school.example"}
         assert httpx.get(f"{service.url}/static/style.css", headers=headers).status_code == 200
         assert httpx.get(f"{service.url}/login", headers=headers).status_code == 200
         with Store.open(tmp_path / "freerecall.db") as store:
             accounts.erase(store, store.accounts()[0].learner)
-        assert httpx.get(f"{service.url}/api/v1/decks").status_code == 401
+        assert httpx.get(f"{service.url}/api/v1/decks").status_code == 401  # not alone, with a proxy
 
 
-def test_a_change_with_a_cookie_says_where_it_comes_from(tmp_path: Path) -> None:
-    add_people(tmp_path, {"ann": Role.LEARNER})
-    env = environment(tmp_path, FREERECALL_TOKEN="secret")
-    with running_service(env) as service:
-        ann = log_in(service.url, "ann")
-        path = f"/api/v1/cards/{CARD}/hold"
-        card = ann.get("/api/v1/decks/mlops/cards?limit=1").json()[0]["id"]
-        path = f"/api/v1/cards/{card}/hold"
-        body = {"how": "release"}
-        for headers, status in (
-            ({"origin": service.url}, 204),
-            ({"sec-fetch-site": "same-origin"}, 204),
-            ({}, 403),
-            ({"origin": "http://evil.example"}, 403),
-            ({"origin": "null"}, 403),
-            ({"sec-fetch-site": "cross-site"}, 403),
-            ({"sec-fetch-site": "same-site", "origin": service.url}, 403),
-            ({"sec-fetch-site": "same-origin", "origin": "http://evil.example"}, 403),
-        ):
-            plain = httpx.Client(base_url=service.url, cookies=ann.cookies)
-            assert plain.post(path, json=body, headers=headers).status_code == status, headers
-        assert httpx.post(f"{service.url}{path}", json=body).status_code == 401
-        bearer = {"authorization": "Bearer secret"}
-        assert httpx.post(f"{service.url}{path}", json=body, headers=bearer).status_code == 204
+def test_a_change_with_a_cookie_says_where_it_comes_from(school: School) -> None:
+    ann = log_in(school.url, "ann")
+    card = ann.get("/api/v1/decks/mlops/cards?limit=1").json()[0]["id"]
+    path = f"/api/v1/cards/{card}/hold"
+    body = {"how": "release"}
+    for headers, status in (
+        ({"origin": school.url}, 204),
+        ({"sec-fetch-site": "same-origin"}, 204),
+        ({}, 403),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site", "origin": school.url}, 403),
+        ({"sec-fetch-site": "same-origin", "origin": "http://evil.example"}, 403),
+    ):
+        plain = httpx.Client(base_url=school.url, cookies=ann.cookies)
+        assert plain.post(path, json=body, headers=headers).status_code == status, headers
+    assert httpx.post(f"{school.url}{path}", json=body).status_code == 401
+    bearer = {"authorization": "Bearer secret"}
+    assert httpx.post(f"{school.url}{path}", json=body, headers=bearer).status_code == 204
 
 
-def test_wrong_passwords_wait_longer_and_longer(tmp_path: Path) -> None:
-    add_people(tmp_path, {"ann": Role.LEARNER, "bob": Role.LEARNER})
-    with running_service(environment(tmp_path)) as service:
+def test_wrong_passwords_wait_longer_and_longer(school: School) -> None:
 
-        def attempt(name: str, password: str = "wrong password") -> httpx.Response:
-            return client(service.url).post("/login", data={"name": name, "password": password})
+    def attempt(name: str, password: str = "wrong password") -> httpx.Response:
+        return client(school.url).post("/login", data={"name": name, "password": password})
 
-        for names in (("ann", "ANN", " ａｎｎ "), ("nobody",)):
-            replies = [attempt(names[number % len(names)]) for number in range(9)]
-            assert [reply.status_code for reply in replies[:5]] == [403] * 5
-            refused = [reply for reply in replies if reply.status_code == 429]
-            assert refused
-            assert all(int(reply.headers["retry-after"]) >= 1 for reply in refused)
-            assert "wait" in refused[0].text
-        assert attempt("bob", PASSWORD).status_code == 303
+    for names in (("gus", "GUS", " ｇｕｓ "), ("nobody",)):
+        replies = [attempt(names[number % len(names)]) for number in range(9)]
+        assert [reply.status_code for reply in replies[:5]] == [403] * 5
+        refused = [reply for reply in replies if reply.status_code == 429]
+        assert refused
+        assert all(int(reply.headers["retry-after"]) >= 1 for reply in refused)
+        assert "wait" in refused[0].text
+    assert attempt("cara", PASSWORD).status_code == 303
 
 
 def test_changes_are_limited_for_each_learner(tmp_path: Path) -> None:
@@ -257,42 +262,38 @@ def test_changes_are_limited_for_each_learner(tmp_path: Path) -> None:
         assert codes == {303}
 
 
-def test_sessions_are_seen_and_ended(tmp_path: Path) -> None:
-    add_people(tmp_path, {"ann": Role.LEARNER, "root": Role.ADMIN})
-    with running_service(environment(tmp_path)) as service:
-        first, second, third = (log_in(service.url, "ann") for _ in range(3))
-        root = log_in(service.url, "root")
-        page = first.get("/account").text
-        assert page.count("python-httpx") >= 3
-        ends = [part.split('"')[0] for part in page.split('name="session" value="')[1:]]
-        here = accounts.session_hash(first.cookies["freerecall"])
-        gone = accounts.session_hash(second.cookies["freerecall"])
-        assert {here, gone} <= set(ends)
-        assert root.post("/account/sessions/end", data={"session": gone}).status_code == 404
-        first.post("/account/sessions/end", data={"session": gone})
-        assert [one.get("/api/v1/decks").status_code for one in (first, second, third)] == [200, 401, 200]
-        assert (
-            first.post("/account/password", data={"password": "no", "new": "a new password"}).status_code
-            == 422
-        )
-        changed = first.post("/account/password", data={"password": PASSWORD, "new": "a new password"})
-        assert changed.status_code == 303
-        assert [one.get("/api/v1/decks").status_code for one in (first, third)] == [200, 401]
-        assert third.post("/login", data={"name": "ann", "password": PASSWORD}).status_code == 403
-        again = log_in(service.url, "ann", "a new password")
-        root.post("/people/ann", data={"action": "sessions"})
-        assert [one.get("/api/v1/decks").status_code for one in (first, again)] == [401, 401]
-        again = log_in(service.url, "ann", "a new password")
-        again.post("/account/sessions/end")
-        assert again.get("/api/v1/decks").status_code == 401
-        again = log_in(service.url, "ann", "a new password")
-        root.post("/people/ann", data={"action": "role", "role": "admin"})
-        assert again.get("/people").status_code == 200
-        assert (
-            root.post("/people", data={"name": "cy", "role": "teacher", "password": PASSWORD}).status_code
-            == 200
-        )
-        assert log_in(service.url, "cy").get("/people").status_code == 403
+def test_sessions_are_seen_and_ended(school: School) -> None:
+    first, second, third = (log_in(school.url, "eve") for _ in range(3))
+    root = log_in(school.url, "root")
+    page = first.get("/account").text
+    assert page.count("python-httpx") >= 3
+    ends = [part.split('"')[0] for part in page.split('name="session" value="')[1:]]
+    here = accounts.session_hash(first.cookies["freerecall"])
+    gone = accounts.session_hash(second.cookies["freerecall"])
+    assert {here, gone} <= set(ends)
+    assert root.post("/account/sessions/end", data={"session": gone}).status_code == 404
+    first.post("/account/sessions/end", data={"session": gone})
+    assert [one.get("/api/v1/decks").status_code for one in (first, second, third)] == [200, 401, 200]
+    assert (
+        first.post("/account/password", data={"password": "no", "new": "a new password"}).status_code == 422
+    )
+    changed = first.post("/account/password", data={"password": PASSWORD, "new": "a new password"})
+    assert changed.status_code == 303
+    assert [one.get("/api/v1/decks").status_code for one in (first, third)] == [200, 401]
+    assert third.post("/login", data={"name": "eve", "password": PASSWORD}).status_code == 403
+    again = log_in(school.url, "eve", "a new password")
+    root.post("/people/eve", data={"action": "sessions"})
+    assert [one.get("/api/v1/decks").status_code for one in (first, again)] == [401, 401]
+    again = log_in(school.url, "eve", "a new password")
+    again.post("/account/sessions/end")
+    assert again.get("/api/v1/decks").status_code == 401
+    again = log_in(school.url, "eve", "a new password")
+    root.post("/people/eve", data={"action": "role", "role": "admin"})
+    assert again.get("/people").status_code == 200
+    assert (
+        root.post("/people", data={"name": "hal", "role": "teacher", "password": PASSWORD}).status_code == 200
+    )
+    assert log_in(school.url, "hal").get("/people").status_code == 403
 
 
 def test_the_tokens_page_gives_a_session_that_can_be_ended(tmp_path: Path) -> None:
@@ -306,29 +307,31 @@ def test_the_tokens_page_gives_a_session_that_can_be_ended(tmp_path: Path) -> No
         assert other.get("/api/v1/decks").status_code == 401
 
 
-def test_two_learners_have_a_schedule_each_on_one_deck(tmp_path: Path) -> None:
-    add_people(tmp_path, {"ann": Role.LEARNER, "bob": Role.LEARNER})
-    with running_service(environment(tmp_path)) as service:
-        ann, bob = log_in(service.url, "ann"), log_in(service.url, "bob")
-        asked = ann.get("/api/v1/practice/next?deck=mlops").json()
-        card = asked["card"]["id"]
-        answer = {"card_id": card, "answer": "no idea at all", "client_answer_id": "same id"}
-        given = ann.post("/api/v1/practice/answers", json=answer).json()
-        assert ann.get("/api/v1/practice/next?deck=mlops").json()["card"]["id"] != card
-        assert bob.get("/api/v1/practice/next?deck=mlops").json() == asked
-        answer["answer"] = "another answer"
-        theirs = bob.post("/api/v1/practice/answers", json=answer).json()
-        assert theirs["answer_id"] != given["answer_id"]
-        bob.put("/api/v1/decks/mlops/settings", json={"new_per_day": 1})
-        assert ann.get("/api/v1/decks/mlops/settings").json()["new_per_day"] is None
-        assert bob.get("/api/v1/practice/next?deck=mlops").json()["card"] is None
-        counts = [sum(one.get("/api/v1/statistics").json()["ratings"]) for one in (ann, bob)]
-        assert counts == [1, 1]
-        assert bob.post(f"/api/v1/answers/{theirs['answer_id']}/undo").status_code == 200
-        assert ann.get(f"/api/v1/answers/{given['answer_id']}").json()["rating"] == given["rating"]
-        past = [one.get(f"/cards/{card}").text for one in (ann, bob)]
-        assert "no idea at all" in past[0]
-        assert "no idea at all" not in past[1]
+def test_two_learners_have_a_schedule_each_on_one_deck(school: School) -> None:
+    ann, bob = log_in(school.url, "cara"), log_in(school.url, "dan")
+    asked = ann.get("/api/v1/practice/next?deck=mlops").json()
+    card = asked["card"]["id"]
+    answer = {"card_id": card, "answer": "no idea at all", "client_answer_id": "same id"}
+    given = ann.post("/api/v1/practice/answers", json=answer).json()
+    assert ann.get("/api/v1/practice/next?deck=mlops").json()["card"]["id"] != card
+    assert bob.get("/api/v1/practice/next?deck=mlops").json() == asked
+    answer["answer"] = "another answer"
+    theirs = bob.post("/api/v1/practice/answers", json=answer).json()
+    assert theirs["answer_id"] != given["answer_id"]
+    crammed = {**answer, "client_answer_id": "cram", "scheduled": False, "session": "one session"}
+    ann.post("/api/v1/practice/answers", json=crammed)
+    cram = "/api/v1/practice/next?deck=mlops&only=cram&session=one%20session"
+    assert [one.get(cram).json()["due"] for one in (ann, bob)] == [68, 69]
+    bob.put("/api/v1/decks/mlops/settings", json={"new_per_day": 1})
+    assert ann.get("/api/v1/decks/mlops/settings").json()["new_per_day"] is None
+    assert bob.get("/api/v1/practice/next?deck=mlops").json()["card"] is None
+    counts = [sum(one.get("/api/v1/statistics").json()["ratings"]) for one in (ann, bob)]
+    assert counts == [1, 1]
+    assert bob.post(f"/api/v1/answers/{theirs['answer_id']}/undo").status_code == 200
+    assert ann.get(f"/api/v1/answers/{given['answer_id']}").json()["rating"] == given["rating"]
+    past = [one.get(f"/cards/{card}").text for one in (ann, bob)]
+    assert "no idea at all" in past[0]
+    assert "no idea at all" not in past[1]
 
 
 def test_who_has_spent_the_days_budget_keeps_the_embedded_grade(tmp_path: Path) -> None:
@@ -511,26 +514,22 @@ def test_erasing_a_teacher_leaves_what_others_sat(store: Store) -> None:
     assert store.sitting(sitting.id).learner == ann
 
 
-def test_the_same_on_the_account_page(tmp_path: Path) -> None:
-    add_people(tmp_path, {"ann": Role.LEARNER})
-    with running_service(environment(tmp_path)) as service:
-        fill(service.url, "ann")
-        (tmp_path / "llm-cache.db").unlink(missing_ok=True)
-        cache = FileCache(tmp_path / "llm-cache.db")
-        cache.set("key", SECRET)
-        one = log_in(service.url, "ann")
-        kept = one.get("/account/export")
-        assert "attachment" in kept.headers["content-disposition"]
-        assert len(kept.json()["answers"]) == 3
-        for form in ({"password": "wrong"}, {"password": PASSWORD}, {"password": "wrong", "sure": "yes"}):
-            assert one.post("/account/erase", data=form).status_code == 422
-        assert SECRET in dump(tmp_path)
-        gone = one.post("/account/erase", data={"password": PASSWORD, "sure": "yes"})
-        assert gone.headers["location"] == "/login"
-        assert one.get("/api/v1/sessions").status_code in (401, 404)
-        assert cache.get("key") is None
-        service.stop()
-    assert SECRET not in dump(tmp_path)
+def test_the_same_on_the_account_page(school: School) -> None:
+    fill(school.url, "fay")
+    cache = FileCache(school.data / "llm-cache.db")
+    cache.set("key", SECRET)
+    one = log_in(school.url, "fay")
+    kept = one.get("/account/export")
+    assert "attachment" in kept.headers["content-disposition"]
+    assert len(kept.json()["answers"]) == 3
+    for form in ({"password": "wrong"}, {"password": PASSWORD}, {"password": "wrong", "sure": "yes"}):
+        assert one.post("/account/erase", data=form).status_code == 422
+    assert SECRET in dump(school.data)
+    gone = one.post("/account/erase", data={"password": PASSWORD, "sure": "yes"})
+    assert gone.headers["location"] == "/login"
+    assert one.get("/api/v1/sessions").status_code in (401, 404)
+    assert cache.get("key") is None
+    assert SECRET not in dump(school.data)
 
 
 def test_accounts_from_the_terminal(tmp_path: Path, freerecall: Terminal) -> None:

@@ -1,6 +1,7 @@
 """The rules that routes are held to, as dependencies: each route names the one for its object.
 
-`OPEN` paths need nobody; every other path is refused by the guard before a route is looked for.
+The guard has refused whoever is not logged in, but for the few paths that are open to nobody.
+What only looks at the request is async, and so costs no thread; what asks the store is not.
 """
 
 from typing import Annotated
@@ -15,15 +16,15 @@ from freerecall.errors import NotSignedInError
 TheService = Annotated[Service, Depends(service_of)]
 
 
-def maybe_identity(request: Request) -> Identity | None:
+async def maybe_identity(request: Request) -> Identity | None:
     """Who asks, where the guard found out."""
     who: Identity | None = request.state.identity
     return who
 
 
-def identity(request: Request) -> Identity:
+async def identity(request: Request) -> Identity:
     """Who asks. Raises NotSignedInError."""
-    who = maybe_identity(request)
+    who = await maybe_identity(request)
     if who is None:
         raise NotSignedInError("log in first")
     return who
@@ -33,13 +34,13 @@ Anyone = Annotated[Identity | None, Depends(maybe_identity)]
 Who = Annotated[Identity, Depends(identity)]
 
 
-def teacher(who: Who) -> Identity:
+async def teacher(who: Who) -> Identity:
     """Who asks, a teacher or an admin."""
     access.need(who, Role.TEACHER)
     return who
 
 
-def admin(who: Who) -> Identity:
+async def admin(who: Who) -> Identity:
     """Who asks, an admin."""
     access.need(who, Role.ADMIN)
     return who

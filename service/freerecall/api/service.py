@@ -305,7 +305,7 @@ def _warm(service: Service) -> None:
     service.ready.set()
 
 
-def service_of(request: Request) -> Service:
-    """The dependency that gives a route its service."""
+async def service_of(request: Request) -> Service:
+    """The dependency that gives a route its service; async, for a thread would cost more than it does."""
     service: Service = request.app.state.service
     return service
