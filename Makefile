@@ -41,7 +41,7 @@ fuzz: $(VENV)/.dev ## send the service whatever fits its document, and what does
 	@FREERECALL_FUZZ=300 $(BIN)/python -m pytest tests/test_contract.py $(ARGS)
 
 audit: $(VENV)/.dev ## known holes in what is installed for the service; pins that no longer fit
-	@$(BIN)/pip-audit --progress-spinner off --require-hashes --disable-pip --requirement requirements/service.txt
+	@$(BIN)/pip-audit --strict --progress-spinner off --require-hashes --disable-pip --requirement requirements/service.txt
 	@$(LOCK) pyproject.toml --group build --constraint requirements/service.txt --output-file $(VENV)/pins.txt
 	@diff requirements/service.txt $(VENV)/pins.txt && echo "the pins fit pyproject.toml"
 
