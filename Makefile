@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-ver
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := serve
-.PHONY: serve test lint format bench kills fuzz audit eval lock llm peer browser-deps clean
+.PHONY: serve test lint format bench kills fuzz soak audit eval lock llm peer browser-deps clean
 
 serve: $(VENV)/.service ## start the service: make serve ARGS="--port 9000"
 	@$(BIN)/freerecall $(ARGS)
@@ -39,6 +39,10 @@ kills: $(VENV)/.dev ## kill the service's work 300 times at random moments, and 
 
 fuzz: $(VENV)/.dev ## send the service whatever fits its document, and what does not: long
 	@FREERECALL_FUZZ=300 $(BIN)/python -m pytest tests/test_contract.py $(ARGS)
+
+soak: $(VENV)/.dev ## an hour of 50 learners and a provider that fails: make soak MINUTES=60 LEARNERS=50
+	@FREERECALL_SOAK=$(or $(MINUTES),60) FREERECALL_SOAK_LEARNERS=$(or $(LEARNERS),50) FREERECALL_SOAK_THINKING=3 \
+		$(BIN)/python -m pytest -s tests/test_soak.py $(ARGS)
 
 audit: $(VENV)/.dev ## known holes in what is installed for the service; pins that no longer fit
 	@$(BIN)/pip-audit --strict --progress-spinner off --require-hashes --disable-pip --requirement requirements/service.txt

@@ -1,0 +1,188 @@
+"""Many learners at once, a provider that fails at random, and a service that must not mind.
+
+A few seconds in CI; `make soak` does an hour with 50 learners and prints what it saw.
+"""
+
+import json
+import os
+import random
+import sqlite3
+import statistics
+import threading
+import time
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+
+import scripted_llm as scripted
+from faulty_llm import FAULTS
+from freerecall.access import Role
+from freerecall.store import Store
+from freerecall.store.check import check
+from people import add_people, log_in
+from scripted_llm import Request, Response, ScriptedLLM
+from service_process import environment, running_service
+
+MINUTES = float(os.environ.get("FREERECALL_SOAK", "0.15"))
+LEARNERS = int(os.environ.get("FREERECALL_SOAK_LEARNERS", "6"))
+THINKING_S = float(os.environ.get("FREERECALL_SOAK_THINKING", "0.2"))
+DECK = 'title = "Mine"\n[[cards]]\nid = "one"\nquestion = "What is one?"\nreference = "The first number"\n'
+WORDS = (
+    "models data training deployment monitoring drift pipeline features labels versions tests users".split()
+)
+HANGS = ("late", "drip")
+
+
+def provider(chance: random.Random) -> scripted.Step:
+    """Half of the replies are in order; the other half is every fault there is."""
+    faults = [step for name, step in FAULTS.items() if name not in HANGS]
+
+    def step(request: Request) -> Response:
+        return scripted.covered()(request) if chance.random() < 0.5 else chance.choice(faults)(request)
+
+    return step
+
+
+@dataclass
+class Seen:
+    """What the learners saw. `acknowledged`: the text of each answer that was, by its id."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    acknowledged: dict[str, str] = field(default_factory=dict)
+    typed: dict[tuple[str, int], str] = field(default_factory=dict)
+    submit_ms: list[float] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+class Learner:
+    """Practises, looks around, sits a test, imports a deck; thinks in between."""
+
+    def __init__(self, client: httpx.Client, seed: int, seen: Seen) -> None:
+        self.client = client
+        self.chance = random.Random(seed)
+        self.seen = seen
+        self.last = ""
+
+    def live(self, ends: float, thinking_s: float) -> None:
+        try:
+            while time.monotonic() < ends:
+                doing = self.chance.choices(
+                    [self.practise, self.look, self.override, self.sit, self.bring], [70, 15, 6, 6, 3]
+                )[0]
+                doing()
+                time.sleep(min(self.chance.expovariate(1 / thinking_s), 5 * thinking_s) if thinking_s else 0)
+        except Exception as error:
+            self.seen.wrong.append(f"{type(error).__name__}: {error}")
+
+    def ask(self, method: str, path: str, *expected: int, **more: object) -> httpx.Response:
+        reply = self.client.request(method, path, **more)  # type: ignore[arg-type]
+        self.seen.statuses[f"{reply.status_code}"] += 1
+        if reply.status_code not in (expected or (200,)):
+            self.seen.wrong.append(f"{method} {path}: {reply.status_code} {reply.text[:200]}")
+        return reply
+
+    def practise(self) -> None:
+        card = self.ask("GET", "/api/v1/practice/next?only=cram&session=soak").json()["card"]
+        if card is None:
+            card = self.ask("GET", "/api/v1/decks/mlops/cards?limit=70").json()[self.chance.randrange(69)]
+        text = " ".join(self.chance.choices(WORDS, k=self.chance.randint(1, 12)))
+        body = {"card_id": card["id"], "answer": text, "client_answer_id": f"{self.chance.random()}"}
+        started = time.perf_counter()
+        reply = self.ask("POST", "/api/v1/practice/answers", json=body)
+        self.seen.submit_ms.append(1000 * (time.perf_counter() - started))
+        self.last = reply.json()["answer_id"]
+        self.seen.acknowledged[self.last] = text
+
+    def look(self) -> None:
+        self.ask("GET", self.chance.choice(["/", "/practice/mlops", "/statistics", "/exams", "/decks/mlops"]))
+
+    def override(self) -> None:
+        if self.last:
+            self.ask(
+                "POST", f"/api/v1/answers/{self.last}/override", json={"rating": self.chance.randint(1, 5)}
+            )
+
+    def sit(self) -> None:
+        paper = self.ask("POST", "/api/v1/exams", 201, json={"decks": ["mlops"], "count": 3}).json()["id"]
+        made = self.ask("POST", f"/api/v1/exams/{paper}/sittings", 201, json={"name": "me"}).json()["id"]
+        for number in (1, 2, 3):
+            text = " ".join(self.chance.choices(WORDS, k=4))
+            body = {"text": text, "revision": 1}
+            self.ask("PUT", f"/api/v1/sittings/{made}/answers/{number}", json=body)
+            self.seen.typed[made, number] = text
+        self.ask("POST", f"/api/v1/sittings/{made}/submit")
+
+    def bring(self) -> None:
+        self.ask("POST", "/api/v1/decks?name=mine.toml", 201, content=DECK)
+
+
+def test_a_crowd_and_a_failing_provider(tmp_path: Path) -> None:
+    names = [f"learner {n}" for n in range(LEARNERS)]
+    add_people(tmp_path, {"root": Role.ADMIN, **dict.fromkeys(names, Role.LEARNER)})
+    seen, alone = Seen(), Seen()
+    memory: list[tuple[float, float]] = []
+    with ScriptedLLM(provider(random.Random(1))) as server:
+        env = environment(
+            tmp_path,
+            FREERECALL_MODEL="openai/scripted",
+            FREERECALL_API_BASE=server.api_base,
+            FREERECALL_PROMPT="rubric-v1",
+            FREERECALL_RATE="0",
+            FREERECALL_DEADLINE_S="2",
+        )
+        with running_service(env) as service:
+            learners = [Learner(log_in(service.url, name), n, seen) for n, name in enumerate(names)]
+            one = Learner(learners[0].client, 99, alone)
+            for _ in range(30):
+                one.practise()
+            begun = time.monotonic()
+            ends = begun + 60 * MINUTES
+            threads = [threading.Thread(target=each.live, args=(ends, THINKING_S)) for each in learners]
+            for thread in threads:
+                thread.start()
+            process = psutil.Process(service.process.pid)
+            while any(thread.is_alive() for thread in threads):
+                memory.append((time.monotonic() - begun, process.memory_info().rss / 2**20))
+                threads[0].join(min(2.0, 6 * MINUTES))
+                if not threads[0].is_alive():
+                    for thread in threads:
+                        thread.join()
+            code, log = service.stop()
+    assert seen.wrong == []
+    assert code == 0
+    assert "Traceback" not in log
+    with closing(sqlite3.connect(tmp_path / "freerecall.db")) as db:
+        stored = dict(db.execute("SELECT id, text FROM answers").fetchall())
+        typed = {
+            (sitting, number): text
+            for sitting, number, text in db.execute("SELECT sitting_id, number, text FROM sitting_answers")
+        }
+    assert stored == alone.acknowledged | seen.acknowledged, "each acknowledged answer, once, and no other"
+    assert typed == seen.typed
+    with Store.open(tmp_path / "freerecall.db") as store:
+        assert check(store) == []
+    print(json.dumps(figures(seen, alone, memory)))
+
+
+def figures(seen: Seen, alone: Seen, memory: list[tuple[float, float]]) -> dict[str, object]:
+    """What `make soak` reports."""
+    warm = memory[len(memory) // 4 :] or memory
+    hours = (warm[-1][0] - warm[0][0]) / 3_600
+    unloaded = statistics.median(alone.submit_ms)
+    ordered = sorted(seen.submit_ms)
+    p99 = ordered[int(0.99 * (len(ordered) - 1))]
+    return {
+        "requests": sum(seen.statuses.values()),
+        "answers": len(seen.acknowledged),
+        "unloaded median ms": round(unloaded, 1),
+        "p50 ms": round(statistics.median(ordered), 1),
+        "p99 ms": round(p99, 1),
+        "p99 / unloaded": round(p99 / unloaded, 1),
+        "MB after warm-up": round(warm[0][1], 1),
+        "MB at the end": round(warm[-1][1], 1),
+        "MB an hour": round((warm[-1][1] - warm[0][1]) / hours, 1) if hours else None,
+    }
