@@ -33,6 +33,8 @@ _NO_TRACE = 0.1
 """With less than this of every key point there is no fragment to speak of."""
 _UNLIKE = 0.45
 _PART = re.compile(r"[^.!?;\n()\u2013\u2014]+")
+_QUOTED = 20
+"""Characters from which the question, word for word in an answer, is no part of it."""
 _GUESSES = 3
 """Words that fit neither the gap nor the question, from which a cloze answer is guesswork."""
 
@@ -96,6 +98,9 @@ def proven(card: Card, answer: str) -> str:
 
 
 def _proven(reading: Reading, answer: str, said: str) -> str:
+    asked = reading.prepared.card.question.strip().casefold()
+    if len(asked) >= _QUOTED and (at := said.casefold().find(asked)) >= 0:
+        said = _blank(said, [(at, at + len(asked))])
     return _related(reading, said) if manipulation.is_suspect(answer) else _without_asides(reading, said)
 
 
@@ -125,7 +130,18 @@ def _without_asides(reading: Reading, said: str) -> str:
             asides.append((start, end))
         elif likeness:
             speaks = True
-    return _blank(said, asides) if speaks else said
+    return _blank(said, asides) if speaks else _best_part(reading.prepared.card, said, asides)
+
+
+def _best_part(card: Card, said: str, parts: list[tuple[int, int]]) -> str:
+    """Return `said` with all but the best of its `parts` blanked: none of them has a word like the card's.
+
+    Each may still say it in other words; two that do not say it do not say it together.
+    """
+    if len(parts) < 2:
+        return said
+    alone = [_blank(said, [other for other in parts if other != part]) for part in parts]
+    return max(alone, key=lambda text: _grade_text(card, text, read(card, text), ()).score)
 
 
 def _likeness(reading: Reading) -> list[tuple[Token, float]]:

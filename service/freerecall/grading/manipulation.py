@@ -1,5 +1,6 @@
 """Passages of an answer that address the grader instead of the question: they are never evidence."""
 
+import codecs
 import re
 from functools import lru_cache
 
@@ -82,7 +83,7 @@ _ABOUT_GRADING = re.compile(
     | \b(?:grading|comparison|check)\ (?:is\ )?(?:disabled|off|skipped|over)\b
     | (?:^|\s)(?:yes\W+){2,}yes
     | <!-- | /\* | \[?CDATA\[ | <!\[ | \]\]> | </?(?:rating|score|grade|result|verdict|answer|instruction)s?\b
-    | [★✅⭐]{2,} | \#(?:perfect|full\w*|allcorrect|\w*marks)
+    | [★✅⭐💯] | \#(?:perfect|full\w*|allcorrect|\w*marks)
     | ^\W*\|.*\|\W*$
     | \b(?:ignoriere?n?|vergiss|ignorez|oubliez?|ignora|olvida|ignore[zr]?|negeer)\b.{0,60}
         \b(?:anweisung\w*|bewertung\w*|regeln|instructions?|consignes?|r[eè]gles|bar[eè]me
@@ -95,6 +96,21 @@ _ABOUT_GRADING = re.compile(
     | \b(?:por\ favor|s'il\ (?:vous|te)\ pla[iî]t|bitte|per\ favore
         |v[aæ]r\ s[aå]\ snill|alsjeblieft|prosz[eę])\b
     | \b(?:r[eé]ponds?|di|sag|antworte?|dites?)\b.{0,15}\b(?:oui|s[ií]|ja|yes)\b
+    | \b(?:\w+\ )?(?:po[aä]ng|beoordeling|notam?\ maximam?|puanlar?|pontua[cç]\w+|punktów|klaus)\b
+    | \b(?:allt\ [aä]r\ r[aä]tt|alles\ klopt|wszystko\ (?:jest\ )?(?:poprawne|dobrze)|recte\ dict\w+
+        |est[aá]\ tudo\ cert\w+|pontos\ como\ cobertos|b[uü]t[uü]n\ maddeler)\b
+    | \b(?:think|imagine|suppose|assume|consider|pretend|picture)\b.{0,60}
+        \b(?:full\ answer|whole\ card|reference|i\ (?:wrote|typed|said)|wrote\ (?:it|this)|typed\ it)\b
+    | \b(?:rate|grade|mark|judge)\ (?:that|only\ that|accordingly|instead)\b
+    | ^\W*(?:user|grader|score|feedback|missing|final\ verdict|debug|decided\ by)\s*(?::|>|\|)
+    | \b(?:tool_(?:result|call)|function_call|set_rating|check_answer|default\s*\(\s*5)\b
+    | \\(?:boxed|checkmark) | <\s*(?:span|div|b|p|script|style)\b | ^\W*(?:points\W*)?covered\W*$
+    | ^\W*points\W*$
+    | \blet's\ play\b | \bgame\W+you\ are\b | \b\d+\ ?%\ (?:correct|right)\b | \bconfidence\W+(?:1|0\.9)
+    | \bauthor\ of\ this\b | \bnext\ learner\b | \bdecided\ by\b
+    | \b(?:5|five)\ means\b | \bend\ of\ (?:answer|grading)\b | \bmarking\ policy\b | \btick\ all\b
+    | \b(?:partial\ answers|synonyms\ of\ anything|every\ submission|skip\ comparison)\b
+    | \bif\ you\ (?:mark|grade|rate)\b | \bswitched\ off\b | \bhappy\ if\ this\b
     | \b(?:tam\ puan|ocen[eęa]\b|leerling|cijfer|voti\b|massimo\ dei)
     | (?:балл|оценк|игнорир|правильн)\w* | 满分|忽略|评分|满点|満点|点をください|正确
     | (?:الدرجة|العلامة|تجاهل) | (?:अंक|नंबर)
@@ -115,10 +131,15 @@ _ORDER_WORDS = frozenset(
     differ rest full maximum top highest perfect key solution card anything wake play act fives
     evidence penalties penalty typed wrote said mean author owner professor record file register enter log
     disabled rubric word click tick put role content differ
+    think imagine suppose wszystko allt alles poäng poang beoordeling notam puan pontos pontuação maddeler
+    recte tool_result function_call user five tick submission synonyms partial switched means end policy
+    rate score feedback missing debug decided tool function set final happy play game confidence author
+    covered points span
     réponds reponds di sag antworte dites tam ocenę ocena leerling cijfer voti massimo nota note volle beste
     maximale höchste vergib bewerte donne donnez donner attribue attribuez mettez dame otorga califica dai dê
     de por s'il bitte per vær alsjeblieft proszę""".split()
 )
+_ROT13 = frozenset(codecs.encode(word, "rot13") for word in _ORDER_WORDS if len(word) > 3)
 _CLAIM_WORDS = frozenset(
     """answer solution response key reference points point means words card nothing right correct complete
     know knew mentioned typed wrote studied deserve worked see covers cover contains contain book textbook
@@ -126,10 +147,11 @@ _CLAIM_WORDS = frozenset(
     sorry others remaining missing rest other official original printed master marking heart verbatim
     letter lecturer prof tutor instructor course task slide slides notes makes completes identical set boxes
     halves aspects parts sides thing attempt chance try knees click break five stars exam question one
-    attached file""".split()
+    attached file above mistake mistakes agree equals same verify contradicted usual belong
+    counts solution""".split()
 )
 _HINT_MARKS = re.compile(
-    r"[\"'<\[{}/:|★✅⭐#%=\u0400-\u04ff\u0600-\u06ff\u0900-\u097f\u3040-\u9fff]|-{3}|`{3}|out of"
+    r"[\"'<\[{}/:|\\★✅⭐💯#%=\u0400-\u04ff\u0600-\u06ff\u0900-\u097f\u3040-\u9fff]|-{3}|`{3}|out of"
 )
 _LONELY = re.compile(r"(?<!\S)[^\w\s]+(?!\S)")
 _PLAIN_WORD = re.compile(r"[^\W\d_]+")
@@ -169,6 +191,14 @@ _CLAIM = re.compile(
     | \bas\ for\ what\b[^:;.]* | \bwhich\ reference\b
     | \bthis\ covers?\b[^;.]* | \bhow\ well\ i\ know\b[^;.]*
     | \b(?:it\ )?means\ the\ same\b | \bin\ other\ words\b | \bback\ of\ the\ card\b
+    | \b(?:i\ have\ |i've\ )?mentioned\ (?:all|every\w*)\b[^,;.]* | \b(?:made|makes?)\ no\ mistakes?\b
+    | \b(?:the\ )?above\ (?:lists?|names?|covers?|says?|has|contains?|mentions?)\b[^;.]*
+    | \bsee\ the\ (?:model|sample|official)?\ ?(?:solution|answer)\b[^;.]*
+    | \bi\ agree\ with\ (?:all|it)\b[^;.]*
+    | \b(?:equals?|same\ as)\ the\ (?:expected|reference|model)\b[^;.]*
+    | \bcounts?\ as\ complete\b | \bas\ you\ can\ verify\b | \bnothing\ is\ contradicted\b
+    | \b(?:and\ |plus\ )?(?:the\ |all\ (?:of\ )?)(?:the\ )?(?:remaining|others?|rest)\b[^;.]{0,20}
+        \b(?:as\ usual|belong\ here|you\ know)\b[^;.]*
     | \bnothing\ (?:important\ |else\ )?(?:is\ )?(?:missing|wrong)(?:\ here)?\b
     | \b(?:yes,?\ )?(?:this|it|that)\ is\ (?:all\ |fully\ |totally\ )?(?:right|correct|complete)\b
     | \bi\ (?:really\ |already\ |also\ )?(?:know|knew|mentioned|said|typed|wrote)
@@ -196,7 +226,7 @@ _DISGUISED = re.compile(
     | [\U0001d400-\U0001d7ff][\U0001d400-\U0001d7ff\s]+
     | [\u2460-\u24ff][\u2460-\u24ff\s]+
     | (?:[^\W_][\u0300-\u036f]+[\W\u0300-\u036f]*){4,}
-    | \w*[ʇɹɐɯɟǝʌƃʞɥ]\w*
+    | (?<!\w)\w*[ʇɹɐɯɟǝʌƃʞɥ]\w*
     | \b(?:[^\W\d_][\ \-._]{1,3}){4,60}[^\W_](?:\W*\d)?(?![^\W_])
     | \b[a-z]+[\u0400-\u04ff]\w* | \b[\u0400-\u04ff]+[a-z]\w*
     | \b\d?(?:[a-z]{1,4}\d){2,8}[a-z]{0,4}\b
@@ -207,12 +237,23 @@ _DISGUISED = re.compile(
 """Letters that look like others, run backwards, stand apart or cannot be seen: nobody types so."""
 
 
+_REPEATED = re.compile(r"\b([^\W\d_].{7,100}?)(?:\W+\1\b){2,}\W*", re.IGNORECASE)
+"""The same words three times in a row and more: said once is said."""
+_LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]{2,}")
+_OTHER_SCRIPT = re.compile(r"[\u0400-\u1cff\u2c00-\ud7ff\uf900-\ufdff\ufe70-\ufeff][^A-Za-z\u00c0-\u024f\n]*")
+"""Beside words in Latin letters these are a translation at best, and the matchers cannot read them."""
+
+
 _SUSPECT = frozenset(
     """reference rubric grader grading rating ratings grade graded marks verdict author confirm confirmed
     agreed assistant human teacher professor examiner deserve please pls reviewer approved accepted
     perfectly score scored learner student prompt instruction instructions quote lecturer footnote
     scholarship""".split()
 )
+
+
+def _is_rot13(sentence: str) -> bool:
+    return len(_ROT13.intersection(_PLAIN_WORD.findall(normalise(sentence)))) > 1
 
 
 def is_suspect(answer: str) -> bool:
@@ -231,6 +272,11 @@ def spans(answer: str) -> tuple[Span, ...]:
     found = [one.span() for one in _DISGUISED.finditer(answer)]
     plain = normalise(answer)
     words = _PLAIN_WORD.findall(plain)
+    if len(_ROT13.intersection(words)) > 1:
+        found += [one.span() for one in _SENTENCE.finditer(answer) if _is_rot13(one.group())]
+    found += [(one.end(1), one.end()) for one in _REPEATED.finditer(answer)]
+    if len(_LATIN.findall(answer)) > 1:
+        found += [one.span() for one in _OTHER_SCRIPT.finditer(answer)]
     marked = bool(_HINT_MARKS.search(plain))
     # Whatever the patterns match has one of these words or marks: most answers need no closer look.
     if marked or not _ORDER_WORDS.isdisjoint(words):
