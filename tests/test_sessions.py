@@ -3,6 +3,7 @@
 import sqlite3
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -278,15 +279,24 @@ def test_cards_are_found_by_words_and_tags(store: Store) -> None:
 
 def test_an_edited_card_keeps_its_history_and_is_the_users_own(store: Store) -> None:
     answered = submit(store, "d:a")
-    given = {"question": "What is a?", "reference": "alpha", "kind": "definition"}
-    library.edit_card(store, "d:a", **given, points="alpha | α (x2)", tags="greek greek")
+    given = Card("d:a", "What is a?", "alpha")
+    points = (KeyPoint("alpha", ("α",), 2.0),)
+    library.edit_card(store, replace(given, points=points, tags=("greek", "greek ")))
     card = store.card("d:a")
     assert (card.points, card.tags) == ((KeyPoint("alpha", ("α",), 2.0),), ("greek",))
     assert practice.result(store, answered.answer_id).card == CARDS[0]
     assert store.find_cards("d", "alpha")[1] == store.find_cards("d", tag="greek")[1] == 1
-    for bad in ({"question": " "}, {"kind": "essay"}, {"reference": "x" * 20_000}):
+    for bad in (
+        {"question": " "},
+        {"reference": "x" * 20_000},
+        {"points": (KeyPoint("alpha", (), 0.0),)},
+        {"points": (KeyPoint("alpha", (), 100.1),)},
+        {"points": (KeyPoint("alpha", (), float("nan")),)},
+        {"points": (KeyPoint(" "),)},
+        {"points": (KeyPoint("alpha"),) * 101},
+    ):
         with pytest.raises(InputError):
-            library.edit_card(store, "d:a", **{**given, **bad})
+            library.edit_card(store, replace(given, **bad))
     assert store.card("d:a") == card
 
 

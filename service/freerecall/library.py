@@ -11,8 +11,7 @@ from pathlib import Path
 from freerecall import __version__, decks, derive, scheduling
 from freerecall.cards import Card, KeyPoint, Kind
 from freerecall.decks import ImportResult
-from freerecall.decks.points import load_points
-from freerecall.decks.result import MAX_POINTS, MAX_TEXT
+from freerecall.decks.result import MAX_POINTS, MAX_TEXT, MAX_WEIGHT
 from freerecall.decks.text import clean, clean_line
 from freerecall.errors import InputError
 from freerecall.store import DeckChange, DeckSettings, Store
@@ -129,50 +128,54 @@ def with_points(store: Store, card: Card, points: tuple[KeyPoint, ...]) -> None:
     store.put_card(store.deck_of(card.id), replace(card, points=points))
 
 
-def edit_card(
-    store: Store,
-    card_id: str,
-    *,
-    question: str,
-    reference: str,
-    kind: str,
-    points: str = "",
-    alternatives: str = "",
-    footnote: str = "",
-    tags: str = "",
-    save: bool = True,
-) -> Card:
-    """Change a card as a form gives it; return it. With `save` False it is only made, to be tried.
+def edit_card(store: Store, card: Card, *, save: bool = True) -> Card:
+    """Put a card in the place of the one with its id; return it, its texts cleaned.
 
-    `points` has one key point a line (see decks.points), `alternatives` one full answer a line,
-    `tags` are separated by blanks. Raises NotFoundError, InputError, DeckError.
+    With `save` False it is only made, to be tried. Raises NotFoundError, InputError for an empty
+    question or reference, a weight out of range, and for what is too long or too much.
     """
-    deck_id = store.deck_of(card_id)
-    try:
-        asked = Kind(kind)
-    except ValueError:
-        raise InputError(f"the kind is {kind!r}; it must be one of {', '.join(Kind)}") from None
-    card = Card(
-        id=card_id,
-        question=clean(question),
-        reference=clean(reference),
-        kind=asked,
-        points=load_points(points),
-        alternatives=tuple(line for row in alternatives.splitlines() if (line := clean_line(row))),
-        footnote=clean(footnote),
-        tags=tuple(dict.fromkeys(clean_line(tag) for tag in tags.split())),
+    deck_id = store.deck_of(card.id)
+    card = replace(
+        card,
+        question=clean(card.question),
+        reference=clean(card.reference),
+        points=tuple(
+            KeyPoint(clean_line(point.text), _lines(point.accept), float(point.weight))
+            for point in card.points
+        ),
+        alternatives=tuple(text for one in card.alternatives if (text := clean(one))),
+        footnote=clean(card.footnote),
+        tags=_lines(card.tags),
     )
-    for name, text in (("question", card.question), ("reference answer", card.reference)):
-        if not text:
-            raise InputError(f"the {name} is empty")
-    for text in (card.question, card.reference, card.footnote, *card.alternatives, *card.tags):
-        if len(text) > MAX_TEXT:
-            raise InputError(f"a text has {len(text)} characters; the most is {MAX_TEXT}")
-    if max(len(card.alternatives), len(card.tags)) > MAX_POINTS:
-        raise InputError(f"there are too many alternatives or tags; the most is {MAX_POINTS}")
+    _check_card(card)
     if save:
         store.put_card(deck_id, card)
     return card
+
+
+def _lines(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(line for text in texts if (line := clean_line(text))))
+
+
+def _check_card(card: Card) -> None:
+    named = [("question", card.question), ("reference answer", card.reference)]
+    for name, text in named + [("text of a key point", point.text) for point in card.points]:
+        if not text:
+            raise InputError(f"the {name} is empty")
+    wordings = [wording for point in card.points for wording in (point.text, *point.accept)]
+    for text in (card.question, card.reference, card.footnote, *card.alternatives, *card.tags, *wordings):
+        if len(text) > MAX_TEXT:
+            raise InputError(f"a text has {len(text)} characters; the most is {MAX_TEXT}")
+    lists = (card.alternatives, card.tags, card.points, *(point.accept for point in card.points))
+    if max(map(len, lists)) > MAX_POINTS:
+        raise InputError(
+            f"there are too many alternatives, tags, key points or wordings; the most is {MAX_POINTS} of each"
+        )
+    for point in card.points:
+        if not 0 < point.weight <= MAX_WEIGHT:
+            raise InputError(
+                f"a key point's weight is {point.weight:g}; it must be above 0 and at most {MAX_WEIGHT:g}"
+            )
 
 
 def hold(store: Store, card_id: str, how: str, *, now: datetime, learner: str = "local") -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from freerecall.cards import Card, Kind
+from freerecall.cards import Card, KeyPoint, Kind
 from freerecall.grades import DecidedBy, FoundBy, Grade, GraderMode, Verdict
 from freerecall.practice import MAX_ANSWER, MAX_CLIENT_ID, MAX_ELAPSED_MS, MAX_REASON, AnswerResult
 from freerecall.store import DeckChange, DeckSettings, DeckSummary, NextCard, Statistics
@@ -257,6 +257,19 @@ class CardIn(In):
     alternatives: Annotated[list[Text], Field(max_length=100)] = []
     footnote: Text = ""
     tags: Annotated[list[Text], Field(max_length=100)] = []
+
+    def card(self, card_id: str) -> Card:
+        """Return the card that this makes of the one with this id."""
+        return Card(
+            id=card_id,
+            question=self.question,
+            reference=self.reference,
+            kind=self.kind,
+            points=tuple(KeyPoint(point.text, tuple(point.accept), point.weight) for point in self.points),
+            alternatives=tuple(self.alternatives),
+            footnote=self.footnote,
+            tags=tuple(self.tags),
+        )
 
 
 class DeckSettingsIO(Out):

@@ -32,8 +32,6 @@ from freerecall.api.models import (
 )
 from freerecall.api.problems import documented
 from freerecall.api.service import Service, now, service_of
-from freerecall.cards import KeyPoint
-from freerecall.decks.points import dump_points
 from freerecall.errors import InputError
 from freerecall.store import Only, Session
 
@@ -254,20 +252,7 @@ def get_card(card_id: str, service: TheService) -> CardOut:
 @router.put("/cards/{card_id}", tags=["decks"], responses=documented(404))
 def put_card(card_id: str, body: CardIn, service: TheService) -> CardOut:
     """Change a card; its history stays."""
-    points = tuple(KeyPoint(point.text, tuple(point.accept), point.weight) for point in body.points)
-    return card_out(
-        library.edit_card(
-            service.store,
-            card_id,
-            question=body.question,
-            reference=body.reference,
-            kind=body.kind,
-            points=dump_points(points),
-            alternatives="\n".join(body.alternatives),
-            footnote=body.footnote,
-            tags=" ".join(body.tags),
-        )
-    )
+    return card_out(library.edit_card(service.store, body.card(card_id)))
 
 
 @router.get("/decks/{deck_id}/settings", tags=["decks"], responses=documented(404))

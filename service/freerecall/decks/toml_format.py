@@ -11,14 +11,13 @@ import tomli_w
 
 from freerecall import derive
 from freerecall.cards import Card, Deck, KeyPoint, Kind
-from freerecall.decks.result import MAX_CARDS, MAX_POINTS, MAX_TEXT, ImportResult
+from freerecall.decks.result import MAX_CARDS, MAX_POINTS, MAX_TEXT, MAX_WEIGHT, ImportResult
 from freerecall.decks.text import KeyMaker, clean, clean_line, deck_id_from
 from freerecall.errors import DeckError
 
 _DECK_KEYS = ("id", "title", "description", "cards")
 _CARD_KEYS = ("id", "kind", "question", "reference", "points", "alternatives", "footnote", "tags")
 _POINT_KEYS = ("text", "accept", "weight")
-MAX_WEIGHT = 100.0
 
 DECK_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,98}[a-z0-9])?")
 CARD_KEY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")

@@ -9,7 +9,7 @@ from starlette.datastructures import UploadFile
 from freerecall import decks, grading, library, practice, scheduling
 from freerecall.api.service import Service, now, service_of
 from freerecall.cards import Card, Kind
-from freerecall.decks.points import dump_points
+from freerecall.decks.points import dump_points, load_points
 from freerecall.errors import FreerecallError, InputError, NotFoundError
 from freerecall.grades import Grade
 from freerecall.store import DeckSettings
@@ -152,7 +152,7 @@ def card_form(
         "tags": tags,
     }
     try:
-        card = library.edit_card(service.store, card_id, save=action == "save", **form)
+        card = library.edit_card(service.store, _card(card_id, form), save=action == "save")
     except NotFoundError:
         raise
     except FreerecallError as error:
@@ -205,8 +205,33 @@ def _form(card: Card) -> dict[str, str]:
         "points": dump_points(card.points),
         "alternatives": "\n".join(card.alternatives),
         "footnote": card.footnote,
-        "tags": " ".join(card.tags),
+        "tags": _dump_tags(card.tags),
     }
+
+
+def _card(card_id: str, form: dict[str, str]) -> Card:
+    """Read what `_form` wrote. Raises InputError, DeckError."""
+    try:
+        kind = Kind(form["kind"])
+    except ValueError:
+        raise InputError(f"the kind is {form['kind']!r}; it must be one of {', '.join(Kind)}") from None
+    return Card(
+        id=card_id,
+        question=form["question"],
+        reference=form["reference"],
+        kind=kind,
+        points=load_points(form["points"]),
+        alternatives=tuple(form["alternatives"].splitlines()),
+        footnote=form["footnote"],
+        tags=tuple(form["tags"].split("," if "," in form["tags"] else None)),
+    )
+
+
+def _dump_tags(tags: tuple[str, ...]) -> str:
+    """Return tags separated by blanks; by commas where a tag has a blank in it."""
+    if any(" " in tag for tag in tags):
+        return ", ".join(tags) + ("," if len(tags) == 1 else "")
+    return " ".join(tags)
 
 
 @router.get("/import")
