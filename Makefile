@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-ver
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := serve
-.PHONY: serve test lint format bench kills eval lock llm peer browser-deps clean
+.PHONY: serve test lint format bench kills fuzz audit eval lock llm peer browser-deps clean
 
 serve: $(VENV)/.service ## start the service: make serve ARGS="--port 9000"
 	@$(BIN)/freerecall $(ARGS)
@@ -36,6 +36,14 @@ bench: $(VENV)/.dev
 
 kills: $(VENV)/.dev ## kill the service's work 300 times at random moments, and check the store each time
 	@FREERECALL_KILLS=300 $(BIN)/python -m pytest tests/test_kills.py $(ARGS)
+
+fuzz: $(VENV)/.dev ## send the service whatever fits its document, and what does not: long
+	@FREERECALL_FUZZ=300 $(BIN)/python -m pytest tests/test_contract.py $(ARGS)
+
+audit: $(VENV)/.dev ## known holes in what is installed for the service; pins that no longer fit
+	@$(BIN)/pip-audit --progress-spinner off --require-hashes --disable-pip --requirement requirements/service.txt
+	@$(LOCK) pyproject.toml --group build --constraint requirements/service.txt --output-file $(VENV)/pins.txt
+	@diff requirements/service.txt $(VENV)/pins.txt && echo "the pins fit pyproject.toml"
 
 eval: $(VENV)/.dev ## score the grader on the gold sets at hand: make eval ARGS="--grader llm --model …"
 	@test -n "$(GOLD)" || { echo "no gold set in evals/ or in the folder that FREERECALL_GOLD names" >&2; exit 1; }

@@ -17,6 +17,7 @@ semaphore that is released once for each request, for tests that wait for one.
 import json
 import re
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,13 +58,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What goes over the wire; `truncate` closes the connection before the promised end."""
+    """What goes over the wire; `truncate` closes the connection before the promised end, `reset` rudely,
+    and `drip` sends half, then waits as `hang` does."""
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     truncate: bool = False
     hang: bool = False
+    drip: bool = False
+    reset: bool = False
 
 
 Step = Callable[[Request], Response]
@@ -239,7 +243,7 @@ class ScriptedLLM:
             step = self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
         self.arrived.release()
         response = step(request)
-        handler.close_connection = response.hang or response.truncate
+        handler.close_connection = response.hang or response.truncate or response.drip
         if response.hang:
             self._released.wait()
             return
@@ -249,7 +253,13 @@ class ScriptedLLM:
                 handler.send_header(name, value)
             handler.send_header("Content-Length", str(len(response.body)))
             handler.end_headers()
-            sent = response.body[: len(response.body) // 2] if response.truncate else response.body
-            handler.wfile.write(sent)
+            half = response.truncate or response.drip
+            handler.wfile.write(response.body[: len(response.body) // 2] if half else response.body)
+            if response.drip:
+                handler.wfile.flush()
+                self._released.wait()
+            if response.reset:
+                linger = struct.pack("ii", 1, 0)
+                handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         except OSError:
             handler.close_connection = True

@@ -3,12 +3,19 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from polling import until
 
 
 @dataclass
@@ -53,3 +60,20 @@ def _address(process: subprocess.Popen[str]) -> str:
             return found[1]
         told.append(line)
     raise AssertionError(f"the service did not start:\n{''.join(told)}")
+
+
+@contextmanager
+def served_here(app: FastAPI) -> Iterator[str]:
+    """Serve within this process, for tests that tune it; yield the address."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        until(lambda: server.started or not thread.is_alive())
+        assert server.started
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(30)

@@ -201,8 +201,8 @@ def test_nothing_is_run_in_a_page(api: httpx.Client) -> None:
         assert page.status_code == 200
         assert SCRIPT not in page.text
         assert path == "/practice/bio" or "&lt;script&gt;" in page.text
-        assert "script-src" not in page.headers["content-security-policy"]
-        assert "default-src 'self'" in page.headers["content-security-policy"]
+        assert "script-src 'self';" in page.headers["content-security-policy"]
+        assert "default-src 'none'" in page.headers["content-security-policy"]
 
 
 def test_a_token_guards_everything_but_health(tmp_path: Path) -> None:

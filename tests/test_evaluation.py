@@ -14,7 +14,7 @@ from sklearn.metrics import cohen_kappa_score, f1_score
 from freerecall.evaluation import fit, metrics
 from freerecall.evaluation.batch import grade_rows
 from freerecall.evaluation.report import render
-from freerecall.evaluation.rows import BadRow, Row, parse_lines, read_rows
+from freerecall.evaluation.rows import BadRow, Format, Row, parse_lines, read_rows
 from freerecall.evaluation.run import evaluate
 from freerecall.grades import GraderMode
 from freerecall.grading import calibration
@@ -113,7 +113,7 @@ def test_labels_stand_beside_ratings_and_questions_in_their_own_file(tmp_path: P
 @given(st.binary(max_size=300))
 def test_any_bytes_are_rows_or_bad_rows(content: bytes) -> None:
     lines = content.splitlines()
-    found = list(parse_lines(lines))
+    found = list(parse_lines(lines, Format()))
     assert len(found) == sum(1 for line in lines if line.strip())
     assert all(isinstance(item, Row | BadRow) for item in found)
 

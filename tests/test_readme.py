@@ -73,3 +73,12 @@ def test_every_file_that_it_links_to_exists() -> None:
     links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
 
     assert [link for link in links if not (CHECKOUT / link).exists()] == []
+
+
+def test_every_promise_has_its_test() -> None:
+    promised = set(
+        re.findall(r"`(test_\w+)`", (CHECKOUT / "docs" / "reliability.md").read_text(encoding="utf-8"))
+    )
+    tests = "".join(path.read_text(encoding="utf-8") for path in (CHECKOUT / "tests").rglob("test_*.py"))
+    assert len(promised) > 10
+    assert {name for name in promised if f"def {name}(" not in tests} == set()

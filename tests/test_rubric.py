@@ -16,8 +16,9 @@ from freerecall.errors import LLMError, LLMReplyError, LLMUnavailableError
 from freerecall.grades import FoundBy, Verdict
 from freerecall.grading import prompts, rubric
 from freerecall.grading.rubric import RubricResult, grade_rubric, parse_reply
-from freerecall.llm import LLM, TokenLogprob
+from freerecall.llm import LLM
 from freerecall.llm_cache import MemoryCache
+from freerecall.llm_wire import TokenLogprob
 from scripted_llm import ScriptedLLM
 
 CARD = Card(

@@ -10,6 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from freerecall import accounts
+from freerecall.access import Role
+from freerecall.errors import SettingsError
+from freerecall.settings import load
+from freerecall.store import Store
+from people import add_people
 from service_process import environment, running_service
 
 # Writes down every address that the process connects to, sends to, or looks up.
@@ -102,6 +108,36 @@ def test_other_machines_are_let_in_only_with_a_token(tmp_path: Path, host: str) 
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "FREERECALL_TOKEN" in done.stderr
+    assert "freerecall user add" in done.stderr
+
+
+def test_a_proxy_lets_other_machines_in_too(tmp_path: Path) -> None:
+    done = run(data=tmp_path, FREERECALL_PROXY="127.0.0.1")
+
+    assert done.returncode == 2
+    assert "FREERECALL_PROXY" in done.stderr
+    assert "freerecall user add" in done.stderr
+
+
+def test_other_machines_are_let_in_where_there_is_an_account(tmp_path: Path) -> None:
+    add_people(tmp_path, {"ann": Role.LEARNER})
+    with running_service(environment(tmp_path), "--host", "0.0.0.0") as service:
+        url = service.url.replace("0.0.0.0", "127.0.0.1")
+        assert httpx.get(f"{url}/api/v1/decks").status_code == 401
+        assert httpx.get(f"{url}/api/v1/decks", headers={"host": "school.example"}).status_code == 401
+        with Store.open(tmp_path / "freerecall.db") as store:
+            accounts.erase(store, store.accounts()[0].learner)
+        assert httpx.get(f"{url}/api/v1/decks").status_code == 401
+        assert httpx.get(f"{url}/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PROXY", "*"), ("PROXY", "10.0.0.0/99"), ("RATE", "-1"), ("RATE", "x"), ("LEARNER_BUDGET_USD", "x")],
+)
+def test_settings_of_accounts_are_checked(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"FREERECALL_{name}"):
+        load({f"FREERECALL_{name}": value})
 
 
 def test_an_unusable_setting_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The database file: made, opened, opened by many, refused."""
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -8,10 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlite_utils import Database
 
+from freerecall import scheduling
 from freerecall.cards import Card, Deck
 from freerecall.errors import SettingsError
 from freerecall.store import Store
+from freerecall.store.check import check
+from freerecall.store.migrations import migrations
+from freerecall.store.rows import dump_card
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DECK = Deck("d", "Deck", (Card("d:a", "What is a?", "The first letter"),))
@@ -43,7 +49,7 @@ def test_the_modes_that_keep_answers_safe(tmp_path: Path) -> None:
         assert modes == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
         others = ("_", "sqlite_", "card_texts")
         ours = [table for table in store.db.tables if not table.name.startswith(others)]
-        assert len(ours) == 23
+        assert len(ours) == 26
         assert all(table.strict for table in ours)
 
 
@@ -155,3 +161,36 @@ def test_a_snapshot_does_not_see_what_another_process_writes_meanwhile(tmp_path:
             writer.put_deck(Deck("d", "Deck", (Card("d:a", "What is a?", "A letter"),)))
             assert reader.card("d:a") == DECK.cards[0]
         assert reader.card("d:a").reference == "A letter"
+
+
+RELEASED = [migration.name for migration in migrations.pending(Database(memory=True))]
+ROWS = """
+INSERT INTO decks (id, title, description, bundled) VALUES ('d', 'Deck', '', 0);
+INSERT INTO card_versions VALUES ('h', '{card}');
+INSERT INTO cards (id, deck_id, position, version, retired) VALUES ('d:a', 'd', 0, 'h', 0);
+INSERT INTO answers (id, learner, client_answer_id, card_id, card_version, text, mode, answered_at, stage)
+    VALUES ('a', 'local', '1', 'd:a', 'h', 'water', 'embedded', '2026-01-01T00:00:00.000000Z', 'settled');
+INSERT INTO grades (answer_id, graded_at, rating, score, confidence, decided_by, provisional, evidence,
+    feedback, calibration, prompt, model, latency_ms, tokens_in, tokens_out, cost_usd, cached, error)
+    VALUES ('a', '2026-01-01', 4, 0.8, 0.7, 'embedded', 0, '[]', 'Good.', 'e', '', '', 1, 0, 0, 0, 0, '');
+INSERT INTO reviews (answer_id, learner, card_id, at, rating, source, prior, result)
+    VALUES ('a', 'local', 'd:a', '2026-01-01T00:00:00.000000Z', 4, 'grade', '{prior}', '{after}');
+INSERT INTO card_states VALUES ('local', 'd:a', 'd', '2026-01-02T00:00:00.000000Z', '{after}');
+"""
+
+
+@pytest.mark.parametrize("step", range(1, len(RELEASED) + 1))
+def test_every_released_schema_is_brought_up_to_date(tmp_path: Path, step: int) -> None:
+    path = tmp_path / "f.db"
+    old = Database(path)
+    migrations.apply(old, **({"stop_before": RELEASED[step]} if step < len(RELEASED) else {}))
+    card = Card("d:a", "What is rain?", "Water from clouds")
+    new = scheduling.new_state("d:a")
+    prior, after = (state.to_dict() for state in (new, scheduling.review(new, 4, NOW)))
+    filled = {"card": dump_card(card)[1], "prior": json.dumps(prior), "after": json.dumps(after)}
+    old.conn.executescript(ROWS.format(**filled))
+    old.close()
+    with Store.open(path) as store:
+        assert check(store) == []
+        assert store.card("d:a") == card
+        assert store.grades("a")[0].rating == 4

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from freerecall import __version__, cli_deck, cli_eval, cli_exam
+from freerecall import __version__, cli_deck, cli_eval, cli_exam, cli_user
 from freerecall.cli_options import (
     ApiBase,
     Data,
@@ -112,6 +112,7 @@ def grade_batch_command(
 app.add_typer(cli_deck.app, name="deck")
 app.add_typer(cli_exam.app, name="exam")
 app.add_typer(cli_eval.app, name="eval")
+app.add_typer(cli_user.app, name="user")
 app.command("calibrate")(cli_eval.calibrate_command)
 
 

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.core import TyperGroup
@@ -10,6 +10,9 @@ from typer.core import TyperGroup
 from freerecall.cli_options import ApiBase, Grader, Model, check_input, check_output, grading, progress
 from freerecall.errors import InputError
 from freerecall.grades import GraderMode
+
+if TYPE_CHECKING:
+    from freerecall.evaluation.scales import Scale
 
 
 class GoldFirst(TyperGroup):
@@ -28,13 +31,21 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures here.")]
+ScaleText = Annotated[
+    str | None,
+    typer.Option(
+        "--scale",
+        metavar="SCALE",
+        help="What gold is rated on, if not 1-5: 0-10, or steps, lowest first: wrong,partly,right.",
+    ),
+]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `eval GOLD --out` made.")]
 
 
 @app.command("run")
 def run_command(
     gold: Annotated[
-        Path, typer.Argument(metavar="GOLD.jsonl", help="Rows as for grade-batch, plus gold (1-5).")
+        Path, typer.Argument(metavar="GOLD", help="JSON Lines or CSV: rows as for grade-batch, plus gold.")
     ],
     grader: Grader = None,
     model: Model = None,
@@ -49,6 +60,11 @@ def run_command(
     ] = None,
     sample: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Take N rows of each data set, always the same.")
+    ] = None,
+    scale: ScaleText = None,
+    rated: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Rated answers to the same cards; may be GOLD itself."),
     ] = None,
     json_file: JsonFile = None,
     out: Annotated[
@@ -66,6 +82,8 @@ def run_command(
     from freerecall.grading import policy_of
 
     check_input(gold)
+    if rated is not None:
+        check_input(rated)
     if json_file is not None:
         check_output(json_file)
     mode, llm = grading(grader, model, api_base)
@@ -78,6 +96,8 @@ def run_command(
             out=out,
             policy=policy_of(prompt, gate),
             sample=sample,
+            scale=_scale(scale),
+            rated=rated,
         )
     typer.echo(render(report))
     if json_file is not None:
@@ -139,12 +159,11 @@ def gate_command(
 
 
 def calibrate_command(
-    gold: Annotated[
-        list[Path], typer.Argument(metavar="GOLD.jsonl...", help="Rows with gold ratings or labels.")
-    ],
+    gold: Annotated[list[Path], typer.Argument(metavar="GOLD...", help="Rows with gold ratings or labels.")],
     version: Annotated[str, typer.Option(metavar="NAME", help="Name of the calibration to write.")],
     model: Model = None,
     api_base: ApiBase = None,
+    scale: ScaleText = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a calibration that is not beaten.")] = False,
 ) -> None:
     """Fit a calibration on gold rows (needs: pip install freerecall[fit]); with a model, the hybrid too."""
@@ -153,11 +172,17 @@ def calibrate_command(
     llm = None
     if model is not None:
         _, llm = grading(GraderMode.HYBRID, model, api_base)
-    done = calibrate(gold, version, llm=llm, force=force)
+    done = calibrate(gold, version, llm=llm, force=force, scale=_scale(scale))
     typer.echo(json.dumps(done.measured, indent=2))
     if not done.written:
         raise InputError(f"nothing written: {done.why} (--force writes it all the same)")
     typer.echo(f"written as {version}", err=True)
+
+
+def _scale(text: str | None) -> "Scale | None":
+    from freerecall.evaluation.scales import scale_of
+
+    return None if text is None else scale_of(text)
 
 
 def _write_page(run: Path) -> Path:

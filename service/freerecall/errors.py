@@ -19,6 +19,22 @@ class NotFoundError(FreerecallError):
     """No such deck, card or answer."""
 
 
+class ForbiddenError(FreerecallError):
+    """Whoever asks lacks the role for it."""
+
+
+class NotSignedInError(FreerecallError):
+    """Nobody is signed in, and somebody must be."""
+
+
+class TooManyError(FreerecallError):
+    """Too many tries in a short time. `wait_s`: seconds until the next may be made."""
+
+    def __init__(self, message: str, wait_s: float) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
 class ConflictError(FreerecallError):
     """The request contradicts what is stored."""
 
@@ -41,6 +57,10 @@ class LLMUnavailableError(LLMError):
     """Refused, timed out, overloaded, or a server error."""
 
     retryable = True
+
+
+class HeldBackError(LLMUnavailableError):
+    """Not asked at all: the provider failed again and again just now."""
 
 
 class LLMReplyError(LLMError):

@@ -6,20 +6,24 @@ after a kill where it stopped.
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import sqrt
 
-from freerecall import grading, practice
+from freerecall import access, grading, practice
+from freerecall.access import LOCAL, Identity
+from freerecall.cards import Card
 from freerecall.errors import ConflictError, InputError, NotFoundError
-from freerecall.grades import RATINGS, Grade, GraderMode
+from freerecall.grades import RATINGS, DecidedBy, Grade, GraderMode, RatedAnswer
 from freerecall.llm import LLM
 from freerecall.papers import Paper, Question, find_paper
 from freerecall.store import Appeal, Mark, Sitting, SittingAnswer, Store
 
 MAX_NAME = 100
 GRACE = timedelta(seconds=10)
+"""After the end, for what is under way when the clock runs out."""
+OnGrade = Callable[[Grade], None]
 """What arrives this much after the end still counts: it was on its way."""
 
 
@@ -98,17 +102,26 @@ class Report:
         return [(value, _mean(rows), len(rows)) for value, rows in sorted(groups.items())]
 
 
-def start(store: Store, paper_id: str, name: str, *, now: datetime) -> Sitting:
-    """Begin a sitting; the clock runs from here. Raises NotFoundError, InputError."""
+def start(store: Store, paper_id: str, name: str, *, now: datetime, learner: str | None = None) -> Sitting:
+    """Begin a sitting, a `learner`'s own where one is given; the clock runs from here.
+
+    Raises NotFoundError, InputError.
+    """
     paper = find_paper(store, paper_id)
     name = " ".join(name.split())
     if not name or len(name) > MAX_NAME:
         raise InputError(f"a name must have 1 to {MAX_NAME} characters")
     minutes = paper.spec.minutes
     ends = now + timedelta(minutes=minutes) if minutes else None
-    sitting = Sitting(secrets.token_urlsafe(18), paper.id, name, now.astimezone(UTC), ends)
+    sitting = Sitting(secrets.token_urlsafe(18), paper.id, name, now.astimezone(UTC), ends, learner=learner)
     store.add_sitting(sitting)
     return sitting
+
+
+def start_as(store: Store, paper_id: str, name: str, who: Identity | None, *, now: datetime) -> Sitting:
+    """Begin a sitting, where somebody is logged in as theirs and under their account's name."""
+    name = who.name or name if who else name
+    return start(store, paper_id, name, now=now, learner=who.learner if who else None)
 
 
 def save(
@@ -148,6 +161,12 @@ def submit(store: Store, sitting_id: str, *, now: datetime) -> Sitting:
     return store.sitting(sitting_id)
 
 
+def close_if_over(store: Store, sitting: Sitting, *, now: datetime) -> Sitting:
+    """Close a sitting whose time is up, the grace included, with what was typed; return it as it then is."""
+    over = sitting.ends_at is not None and now > sitting.ends_at + GRACE
+    return submit(store, sitting.id, now=now) if over and sitting.submitted_at is None else sitting
+
+
 def close_overdue(store: Store, *, now: datetime) -> int:
     """Close the sittings whose time is up, with what was typed; return how many."""
     return sum(
@@ -156,7 +175,13 @@ def close_overdue(store: Store, *, now: datetime) -> int:
     )
 
 
-def grade_at_once(store: Store, sitting_id: str, mode: GraderMode, *, now: datetime) -> bool:
+def _ignore(_: Grade) -> None:
+    pass
+
+
+def grade_at_once(
+    store: Store, sitting_id: str, mode: GraderMode, *, now: datetime, on_grade: OnGrade = _ignore
+) -> bool:
     """Grade what is not graded of a closed sitting by the embedded grader.
 
     Each grade is stored as it comes. Where `mode` wants a language model too, it is provisional.
@@ -166,13 +191,15 @@ def grade_at_once(store: Store, sitting_id: str, mode: GraderMode, *, now: datet
     if sitting.submitted_at is None:
         return False
     answers, grades = store.sitting_answers(sitting_id), store.sitting_grades(sitting_id)
+    marked = store.marked_answers(sitting.paper_id)
     for number, question in enumerate(find_paper(store, sitting.paper_id).questions, 1):
         if number in grades:
             continue
-        grade = grading.grade_embedded(question.card, _text(answers, number))
+        grade = _grade(question.card, _text(answers, number), marked.get(number, {}), sitting_id)
         if grading.wants_llm(grade, mode):
             grade = replace(grade, provisional=True)
         store.add_sitting_grade(sitting_id, number, grade, now)
+        on_grade(grade)
         grades[number] = [grade]
     final = not any(found[-1].provisional for found in grades.values())
     store.set_graded(sitting_id, final)
@@ -180,19 +207,35 @@ def grade_at_once(store: Store, sitting_id: str, mode: GraderMode, *, now: datet
 
 
 async def ask_model(
-    store: Store, sitting_id: str, mode: GraderMode, llm: LLM, *, deadline_s: float, now: datetime
+    store: Store,
+    sitting_id: str,
+    mode: GraderMode,
+    llm: LLM,
+    *,
+    deadline_s: float,
+    now: datetime,
+    on_grade: OnGrade = _ignore,
 ) -> bool:
     """Ask the language model about the provisional grades; return whether all are final after that."""
-    paper = find_paper(store, store.sitting(sitting_id).paper_id)
+    sitting = store.sitting(sitting_id)
+    paper = find_paper(store, sitting.paper_id)
     answers, grades = store.sitting_answers(sitting_id), store.sitting_grades(sitting_id)
+
+    marked = store.marked_answers(sitting.paper_id)
 
     async def settle(number: int, question: Question) -> bool:
         if not grades[number][-1].provisional:
             return True
         text = _text(answers, number)
-        verdict = await grading.grade(question.card, text, mode=mode, llm=llm, deadline_s=deadline_s)
+        rated = _others(marked.get(number, {}), sitting_id)
+        verdict = await grading.grade(
+            question.card, text, mode=mode, llm=llm, deadline_s=deadline_s, rated=rated
+        )
+        if sitting.learner:
+            store.add_cost(sitting.learner, now.date().isoformat(), verdict.provenance.cost_usd)
         if not verdict.provisional:
             store.add_sitting_grade(sitting_id, number, verdict, now)
+            on_grade(verdict)
         return not verdict.provisional
 
     numbered = enumerate(paper.questions, 1)
@@ -206,20 +249,40 @@ def _text(answers: dict[int, SittingAnswer], number: int) -> str:
 
 
 def regrade(store: Store, paper_id: str, *, now: datetime) -> int:
-    """Grade every closed sitting of a paper anew with this version; both grades are kept. Return how many."""
+    """Grade every closed sitting of a paper anew, with this version and the marks so far.
+
+    Both grades are kept; a language model's verdict stands while the version is the same. Return
+    how many are new.
+    """
     count = 0
+    marked = store.marked_answers(paper_id)
     paper = find_paper(store, paper_id)
     for sitting in store.sittings(paper_id):
         if sitting.submitted_at is None:
             continue
         answers, grades = store.sitting_answers(sitting.id), store.sitting_grades(sitting.id)
         for number, question in enumerate(paper.questions, 1):
-            grade = grading.grade_embedded(question.card, _text(answers, number))
+            grade = _grade(question.card, _text(answers, number), marked.get(number, {}), sitting.id)
             known = grades.get(number, [])
-            if not known or known[-1].provenance.calibration != grade.provenance.calibration:
+            if not known or _outdated(known[-1], grade):
                 store.add_sitting_grade(sitting.id, number, grade, now)
                 count += 1
     return count
+
+
+def _grade(card: Card, text: str, marked: Mapping[str, RatedAnswer], sitting_id: str) -> Grade:
+    """Grade by the embedded grader, with what was marked in other sittings."""
+    return grading.grade_embedded(card, text, _others(marked, sitting_id))
+
+
+def _others(marked: Mapping[str, RatedAnswer], sitting_id: str) -> tuple[RatedAnswer, ...]:
+    return tuple(rated for other, rated in marked.items() if other != sitting_id)
+
+
+def _outdated(known: Grade, fresh: Grade) -> bool:
+    if known.provenance.calibration != fresh.provenance.calibration:
+        return True
+    return known.decided_by is DecidedBy.EMBEDDED and known.rating != fresh.rating
 
 
 def report(store: Store, sitting_id: str) -> Report:
@@ -287,14 +350,24 @@ def _closed_question(store: Store, sitting_id: str, number: int) -> None:
         raise InputError(f"there is no question {number}")
 
 
-def feed_schedule(store: Store, sitting_id: str, *, now: datetime) -> int:
-    """Let a sitting's answers count as reviews, once; return how many did. The learner says so."""
+def feed_schedule(store: Store, sitting_id: str, *, now: datetime, who: Identity = LOCAL) -> int:
+    """Let a sitting's answers count as the learner's reviews, once; return how many did.
+
+    Cards that are not there any more, or not for `who` to see, do not.
+    """
     found = report(store, sitting_id)
     if not store.set_in_schedule(sitting_id):
         return 0
+    count = 0
     for item in found.items:
+        try:
+            access.check_card(store, who, item.question.card.id)
+        except NotFoundError:
+            continue
+        count += 1
         result = practice.submit(
             store,
+            learner=who.learner,
             card_id=item.question.card.id,
             answer=item.answer,
             client_answer_id=f"exam-{sitting_id}-{item.number}",
@@ -304,7 +377,7 @@ def feed_schedule(store: Store, sitting_id: str, *, now: datetime) -> int:
         )
         if item.mark and item.mark.rating != result.rating:
             practice.override(store, result.answer_id, item.mark.rating, "a teacher's mark", now=now)
-    return len(found.items)
+    return count
 
 
 def _mean(rows: Sequence[tuple[float, float]]) -> float:

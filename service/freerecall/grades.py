@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 RATINGS = (1, 2, 3, 4, 5)
+CORRECT_FROM = 4
+"""A rating from which an answer counts as correct where people gave only correct or not."""
 RATING_NAMES = {1: "not at all", 2: "a fragment", 3: "about half", 4: "nearly all", 5: "perfectly"}
 
 
@@ -55,6 +57,14 @@ class Evidence:
     found_by: FoundBy | None = None
     coverage: float = 0.0
     weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RatedAnswer:
+    """An answer to a card with the rating, 1–5, that a person gave it."""
+
+    text: str
+    rating: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from freerecall import __version__, decks, derive, scheduling
+from freerecall.access import LOCAL, Identity
 from freerecall.cards import Card, KeyPoint, Kind
 from freerecall.decks import ImportResult
 from freerecall.decks.result import MAX_POINTS, MAX_TEXT, MAX_WEIGHT
 from freerecall.decks.text import clean, clean_line
-from freerecall.errors import InputError
+from freerecall.errors import ConflictError, InputError
 from freerecall.store import DeckChange, DeckSettings, Store
 
 MOST_PER_DAY = 9_999
@@ -31,6 +32,7 @@ def import_deck(
     *,
     name: str = "upload",
     deck_id: str | None = None,
+    who: Identity = LOCAL,
 ) -> tuple[ImportResult, DeckChange]:
     """Read a deck from a file (a Path) or from its content, and store it; all of it or nothing.
 
@@ -40,27 +42,47 @@ def import_deck(
         read = decks.read_deck(source, format, deck_id=deck_id)
     else:
         read = decks.parse_deck(source, source=name, format=format, deck_id=deck_id)
-    return read, put_import(store, read)
+    read = as_seen_by(who, read)
+    return read, put_import(store, read, who)
 
 
 def put_import(
     store: Store,
     read: ImportResult,
-    learner: str = "local",
+    who: Identity = LOCAL,
     on_progress: Progress = lambda _done, _total: None,
 ) -> DeckChange:
     """Store a deck that was read, and the study history that came with it; all of it or nothing.
 
-    History from elsewhere gives a card its place in the schedule where it has none here yet.
+    A learner's deck is their own, a teacher's is shared with all. History from elsewhere gives a
+    card its place in the schedule where it has none here yet.
     """
+    learner, owner = who.learner, None if who.teaches else who.learner
     with store.transaction():
-        change = store.put_deck(read.deck, on_progress=on_progress)
+        if store.has_deck(read.deck.id) and store.owner_of_deck(read.deck.id) != owner:
+            raise ConflictError(f"the deck id {read.deck.id!r} is taken; give the file's deck another id")
+        change = store.put_deck(read.deck, owner=owner, on_progress=on_progress)
         store.add_past_reviews(learner, read.reviews)
         for card_id in {review.card_id for review in read.reviews}:
             if store.card_state(learner, card_id) is None:
                 state = scheduling.replay(card_id, store.past_reviews(learner, card_id))
                 store.put_card_state(learner, card_id, state.to_dict())
     return change
+
+
+def as_seen_by(who: Identity, read: ImportResult) -> ImportResult:
+    """Return a deck as `who` imports it: a learner's gets ids that nobody else's can have."""
+    before = read.deck.id
+    if who.teaches or before.endswith(f".{who.learner}"):
+        return read
+    after = f"{before[:80]}.{who.learner}"
+
+    def moved(card_id: str) -> str:
+        return f"{after}:{card_id.removeprefix(f'{before}:')}"
+
+    cards = tuple(replace(card, id=moved(card.id)) for card in read.deck.cards)
+    reviews = tuple(replace(review, card_id=moved(review.card_id)) for review in read.reviews)
+    return replace(read, deck=replace(read.deck, id=after, cards=cards), reviews=reviews)
 
 
 def load_bundled(store: Store, paths: Sequence[Path] | None = None) -> dict[str, DeckChange]:
@@ -93,9 +115,11 @@ class Preview:
     new: bool
 
 
-def preview(store: Store, content: bytes, name: str, format: str | None = None) -> Preview:
+def preview(
+    store: Store, content: bytes, name: str, format: str | None = None, *, who: Identity = LOCAL
+) -> Preview:
     """Read a deck and say what is in it; nothing is stored. Raises DeckError."""
-    read = decks.parse_deck(content, source=name, format=format)
+    read = as_seen_by(who, decks.parse_deck(content, source=name, format=format))
     kinds = Counter(card.kind for card in read.deck.cards)
     count = sum(len(_points(card)) for card in read.deck.cards)
     return Preview(read, dict(kinds), count, remarks(read), not store.has_deck(read.deck.id))
@@ -129,53 +153,42 @@ def with_points(store: Store, card: Card, points: tuple[KeyPoint, ...]) -> None:
 
 
 def edit_card(store: Store, card: Card, *, save: bool = True) -> Card:
-    """Put a card in the place of the one with its id; return it, its texts cleaned.
+    """Put a card in the place of the one with its id; return it cleaned. With `save` False it is to be tried.
 
-    With `save` False it is only made, to be tried. Raises NotFoundError, InputError for an empty
-    question or reference, a weight out of range, and for what is too long or too much.
+    Raises NotFoundError, InputError.
     """
     deck_id = store.deck_of(card.id)
     card = replace(
         card,
         question=clean(card.question),
         reference=clean(card.reference),
-        points=tuple(
-            KeyPoint(clean_line(point.text), _lines(point.accept), float(point.weight))
-            for point in card.points
-        ),
+        points=tuple(_cleaned(point) for point in card.points),
         alternatives=tuple(text for one in card.alternatives if (text := clean(one))),
         footnote=clean(card.footnote),
-        tags=_lines(card.tags),
+        tags=tuple(dict.fromkeys(tag for one in card.tags if (tag := clean_line(one)))),
     )
-    _check_card(card)
-    if save:
-        store.put_card(deck_id, card)
-    return card
-
-
-def _lines(texts: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(line for text in texts if (line := clean_line(text))))
-
-
-def _check_card(card: Card) -> None:
-    named = [("question", card.question), ("reference answer", card.reference)]
-    for name, text in named + [("text of a key point", point.text) for point in card.points]:
+    for name, text in (("question", card.question), ("reference answer", card.reference)):
         if not text:
             raise InputError(f"the {name} is empty")
     wordings = [wording for point in card.points for wording in (point.text, *point.accept)]
     for text in (card.question, card.reference, card.footnote, *card.alternatives, *card.tags, *wordings):
         if len(text) > MAX_TEXT:
             raise InputError(f"a text has {len(text)} characters; the most is {MAX_TEXT}")
-    lists = (card.alternatives, card.tags, card.points, *(point.accept for point in card.points))
-    if max(map(len, lists)) > MAX_POINTS:
-        raise InputError(
-            f"there are too many alternatives, tags, key points or wordings; the most is {MAX_POINTS} of each"
-        )
-    for point in card.points:
-        if not 0 < point.weight <= MAX_WEIGHT:
-            raise InputError(
-                f"a key point's weight is {point.weight:g}; it must be above 0 and at most {MAX_WEIGHT:g}"
-            )
+    accepted = max((len(point.accept) for point in card.points), default=0)
+    if max(len(card.points), len(card.alternatives), len(card.tags), accepted) > MAX_POINTS:
+        raise InputError(f"there are too many key points, wordings or tags; the most is {MAX_POINTS}")
+    if save:
+        store.put_card(deck_id, card)
+    return card
+
+
+def _cleaned(point: KeyPoint) -> KeyPoint:
+    text = clean_line(point.text)
+    if not text:
+        raise InputError("a key point is empty: say what it is, or leave it out")
+    if not 0 < point.weight <= MAX_WEIGHT:
+        raise InputError(f"a weight is {point.weight:g}; it must be above 0 and at most {MAX_WEIGHT:g}")
+    return KeyPoint(text, tuple(other for one in point.accept if (other := clean_line(one))), point.weight)
 
 
 def hold(store: Store, card_id: str, how: str, *, now: datetime, learner: str = "local") -> None:
@@ -210,6 +223,7 @@ def configure(store: Store, deck_id: str, settings: DeckSettings, learner: str =
     low, high = scheduling.RETENTIONS
     if settings.retention is not None and not low <= settings.retention <= high:
         raise InputError(f"the retention is {settings.retention}; it must be from {low} to {high}")
+    scheduling.check(settings.retention, settings.parameters)
     store.put_deck_settings(learner, deck_id, settings)
 
 

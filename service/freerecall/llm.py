@@ -22,16 +22,27 @@ from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from freerecall.errors import BudgetExceededError, LLMReplyError, LLMUnavailableError, SettingsError
+from freerecall.errors import (
+    BudgetExceededError,
+    HeldBackError,
+    LLMError,
+    LLMReplyError,
+    LLMUnavailableError,
+    SettingsError,
+)
+from freerecall.llm_breaker import FAILURES, Breaker
 from freerecall.llm_cache import Cache, FileCache, cache_key
 from freerecall.llm_prices import Price, is_local, price_of
 from freerecall.llm_wire import (
     Call,
     Request,
+    TokenLogprob,
+    at,
     excerpt,
     litellm_call,
     openai_call,
     openai_client,
+    read_logprobs,
     refusal,
     retry_after,
     route,
@@ -48,15 +59,6 @@ MAX_TEXT = 50_000
 """Characters of a reply's text; a longer one is refused."""
 
 _TOP_LOGPROBS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class TokenLogprob:
-    """A token of the reply, its natural log-probability, and the likeliest tokens in its place."""
-
-    token: str
-    logprob: float
-    top: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,8 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process has used. `unpriced` counts the calls whose cost is unknown."""
+    """What a process has used. `unpriced` counts the calls whose cost is unknown, `failures` those that
+    brought no reply, retries included in one."""
 
     calls: int = 0
     cache_hits: int = 0
@@ -88,6 +91,7 @@ class Usage:
     tokens_out: int = 0
     cost_usd: float = 0.0
     unpriced: int = 0
+    failures: int = 0
 
 
 @dataclass
@@ -107,6 +111,7 @@ class LLM:
     it is reached, calls under way are finished. `price` overrides the price list. `retries` is the
     number of further attempts, `retry_delay_s` the pause before the first; it doubles each time.
     `prompt` is how it is asked (see grading.fuse); `offers_logprobs` holds until a reply lacks them.
+    With a `breaker`, calls fail at once while the provider is down.
     May be used from several threads and event loops.
     """
 
@@ -126,6 +131,7 @@ class LLM:
         temperature: float = 0.0,
         seed: int = 0,
         prompt: str = AUTO,
+        breaker: Breaker | None = None,
     ) -> None:
         self.model = model
         self.api_base = api_base
@@ -141,6 +147,7 @@ class LLM:
         self._sampling = {"temperature": temperature, "seed": seed}
         self.by_litellm, self._name = route(model, api_base)
         self._where = _where(model, api_base)
+        self._breaker = breaker
         self._lock = threading.Lock()
         self._usage = Usage(cost_usd=spent_usd)
         self._connections: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connection] = WeakKeyDictionary()
@@ -186,10 +193,20 @@ class LLM:
                 if (hit := await self._from_cache(key)) and (usable is None or usable(hit.text)):
                     self._count(cache_hits=1)
                     return replace(hit, latency_ms=_since(started))
-                ends = time.monotonic() + deadline_s
-                reply = await self._attempts(request, ends)
+                self._check_breaker()
+                reply = await self._attempts(request, time.monotonic() + deadline_s)
         except TimeoutError:
+            self._failed()
             raise LLMUnavailableError(f"{self._where} did not reply within {deadline_s:g} s") from None
+        except (HeldBackError, BudgetExceededError):
+            raise
+        except LLMReplyError:
+            self._answered()
+            raise
+        except LLMError:
+            self._failed()
+            raise
+        self._answered()
         if logprobs and reply.logprobs is None:
             self.offers_logprobs = False
         reply = replace(reply, latency_ms=_since(started))
@@ -256,8 +273,8 @@ class LLM:
 
         It cost `discount` times the list price. Raises LLMReplyError where there is no text in it.
         """
-        text = _at(data, "choices", 0, "message", "content")
-        tokens = [_at(data, "usage", name) for name in ("prompt_tokens", "completion_tokens")]
+        text = at(data, "choices", 0, "message", "content")
+        tokens = [at(data, "usage", name) for name in ("prompt_tokens", "completion_tokens")]
         guesses = [len(str(request["messages"])) // 4, len(text) // 4 if isinstance(text, str) else 0]
         tokens_in, tokens_out = (
             said if isinstance(said, int) and said >= 0 else guess
@@ -270,7 +287,7 @@ class LLM:
         unpriced = price is None
         self._count(calls=1, tokens_in=tokens_in, tokens_out=tokens_out, cost_usd=cost, unpriced=unpriced)
         if not isinstance(text, str) or not text.strip():
-            why = _at(data, "choices", 0, "finish_reason") or "no text"
+            why = at(data, "choices", 0, "finish_reason") or "no text"
             raise LLMReplyError(f"{self._where} sent an empty reply ({excerpt(str(why))})")
         if len(text) > MAX_TEXT:
             raise LLMReplyError(f"{self._where} sent {len(text)} characters; at most {MAX_TEXT} are read")
@@ -281,7 +298,7 @@ class LLM:
             tokens_out=tokens_out,
             cost_usd=cost,
             price_known=price is not None,
-            logprobs=_read_logprobs(_at(data, "choices", 0, "logprobs", "content")),
+            logprobs=read_logprobs(at(data, "choices", 0, "logprobs", "content")),
         )
 
     async def _from_cache(self, key: str) -> Reply | None:
@@ -310,13 +327,33 @@ class LLM:
             f"the budget of ${self._budget_usd:.2f} is spent: raise FREERECALL_BUDGET_USD to ask again"
         )
 
+    def _check_breaker(self) -> None:
+        if self._breaker is not None and (left := self._breaker.enter()):
+            raise HeldBackError(
+                f"{self._where} failed {FAILURES} times in a row; it is asked again in {left:.0f} s"
+            )
+
+    def _answered(self) -> None:
+        if self._breaker is not None:
+            self._breaker.succeeded()
+
+    def _failed(self) -> None:
+        self._count(failures=1)
+        if self._breaker is not None:
+            self._breaker.failed()
+
+    @property
+    def up(self) -> bool:
+        """False while calls are held back after failures in a row."""
+        return self._breaker is None or self._breaker.closed
+
     def _count(self, **more: float) -> None:
         with self._lock:
             now = asdict(self._usage)
             self._usage = Usage(**{name: value + more.get(name, 0) for name, value in now.items()})
 
 
-def from_settings(settings: Settings) -> LLM | None:
+def from_settings(settings: Settings, breaker: Breaker | None = None) -> LLM | None:
     """Return the model that `settings` name, its replies cached beside the database; None without a model."""
     if not settings.model:
         return None
@@ -325,40 +362,10 @@ def from_settings(settings: Settings) -> LLM | None:
         settings.api_base,
         settings.api_key,
         budget_usd=settings.budget_usd,
-        cache=FileCache(settings.data / "llm-cache.db"),
+        cache=FileCache(settings.cache),
         prompt=settings.prompt,
+        breaker=breaker,
     )
-
-
-def _at(data: object, *path: str | int) -> Any:
-    """Return what lies at `path` in decoded JSON, or None."""
-    for step in path:
-        if isinstance(data, dict) and isinstance(step, str):
-            data = data.get(step)
-        elif isinstance(data, list) and isinstance(step, int) and len(data) > step:
-            data = data[step]
-        else:
-            return None
-    return data
-
-
-def _read_logprobs(rows: object) -> tuple[TokenLogprob, ...] | None:
-    if not isinstance(rows, list) or not rows:
-        return None
-
-    def pair(row: object) -> tuple[str, float]:
-        token, logprob = _at(row, "token"), _at(row, "logprob")
-        if not isinstance(token, str) or not isinstance(logprob, int | float):
-            raise TypeError
-        return token, float(logprob)
-
-    try:
-        return tuple(
-            TokenLogprob(*pair(row), tuple(pair(other) for other in _at(row, "top_logprobs") or ()))
-            for row in rows
-        )
-    except TypeError:
-        return None
 
 
 def _where(model: str, api_base: str) -> str:

@@ -75,6 +75,17 @@ class FileCache:
         except (sqlite3.Error, OSError):
             return
 
+    def clear(self) -> None:
+        """Forget every text, for good. Raises sqlite3.Error where the file cannot be written."""
+        if not self._path.exists():
+            return
+        with closing(self._open()) as db:
+            db.execute("PRAGMA busy_timeout = 10000")
+            db.execute("PRAGMA secure_delete = ON")
+            with db:
+                db.execute("DELETE FROM replies")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(self._path, timeout=0.1)

@@ -8,6 +8,7 @@ import math
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from freerecall.errors import LLMError, LLMReplyError, LLMUnavailableError
@@ -195,3 +196,44 @@ def excerpt(text: str, secret: str = "") -> str:
     """Return at most 200 characters of `text` on one line, without `secret`."""
     line = " ".join((text.replace(secret, "***") if secret else text).split())
     return line if len(line) <= 200 else line[:199] + "…"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token of the reply, its natural log-probability, and the likeliest tokens in its place."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+def at(data: object, *path: str | int) -> Any:
+    """Return what lies at `path` in decoded JSON, or None."""
+    for step in path:
+        if isinstance(data, dict) and isinstance(step, str):
+            data = data.get(step)
+        elif isinstance(data, list) and isinstance(step, int) and len(data) > step:
+            data = data[step]
+        else:
+            return None
+    return data
+
+
+def read_logprobs(rows: object) -> tuple[TokenLogprob, ...] | None:
+    """Return a choice's log-probabilities; None where they are not what they should be."""
+    if not isinstance(rows, list) or not rows:
+        return None
+
+    def pair(row: object) -> tuple[str, float]:
+        token, logprob = at(row, "token"), at(row, "logprob")
+        if not isinstance(token, str) or not isinstance(logprob, int | float):
+            raise TypeError
+        return token, float(logprob)
+
+    try:
+        return tuple(
+            TokenLogprob(*pair(row), tuple(pair(other) for other in at(row, "top_logprobs") or ()))
+            for row in rows
+        )
+    except TypeError:
+        return None

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from freerecall.cards import Card, Kind
-from freerecall.errors import InputError
+from freerecall.errors import InputError, NotFoundError
 from freerecall.store import Store
 from freerecall.store.rows import dump_card, load_card
 
@@ -56,10 +56,16 @@ class Paper:
     code: str | None = None
 
 
-def compose(store: Store, spec: Spec, *, now: datetime) -> Paper:
-    """Draw a paper from the decks and store it. Raises NotFoundError, InputError."""
+def compose(store: Store, spec: Spec, *, now: datetime, learner: str = "local") -> Paper:
+    """Draw a paper from decks that are shared or the learner's own, and store it as theirs.
+
+    Raises NotFoundError, InputError.
+    """
     _check(spec)
-    decks = spec.decks or tuple(deck.id for deck in store.decks(now))
+    seen = tuple(deck.id for deck in store.decks(now, learner=learner))
+    if unseen := set(spec.decks) - set(seen):
+        raise NotFoundError(f"there is no deck {min(unseen)!r}")
+    decks = spec.decks or seen
     cards = [
         card
         for deck in decks
@@ -73,7 +79,7 @@ def compose(store: Store, spec: Spec, *, now: datetime) -> Paper:
     )
     questions = tuple(Question(card, spec.weights.get(card.kind.value, 1.0)) for card in drawn)
     paper = Paper(secrets.token_urlsafe(9), spec, questions)
-    store.add_paper(paper.id, spec.title, dump_paper(paper), now)
+    store.add_paper(paper.id, spec.title, dump_paper(paper), now, learner)
     return paper
 
 
@@ -128,10 +134,17 @@ def load_paper(text: str) -> Paper:
         raise InputError(f"this is no paper of freerecall's ({error}); make one with exam new") from error
 
 
-def put_paper(store: Store, text: str, *, now: datetime) -> Paper:
-    """Store a paper from its file; the same one again changes nothing. Raises InputError."""
+def put_paper(store: Store, text: str, *, now: datetime, learner: str = "local") -> Paper:
+    """Store a paper from its file as the learner's; the same one again changes nothing. Raises InputError.
+
+    Where its id is another's, theirs stays as it is and this one gets an id of its own.
+    """
     paper = load_paper(text)
-    store.add_paper(paper.id, paper.spec.title, dump_paper(paper), now)
+    with store.transaction():
+        store.add_paper(paper.id, paper.spec.title, dump_paper(paper), now, learner)
+        if store.owner_of_paper(paper.id) != learner:
+            paper = replace(paper, id=f"{paper.id}-{learner}")
+            store.add_paper(paper.id, paper.spec.title, dump_paper(paper), now, learner)
     return find_paper(store, paper.id)
 
 

@@ -24,6 +24,7 @@ from freerecall.store import (
 )
 
 MAX_ANSWER = 10_000
+BUDGET_SPENT = "today's budget of ${:.2f} for one learner is spent: the model is asked tomorrow"
 MAX_CLIENT_ID = 200
 MAX_REASON = 2_000
 MAX_ELAPSED_MS = 10**12
@@ -137,13 +138,23 @@ async def settle(
     before = await asyncio.to_thread(_graded, store, row, now)
     if llm is None or not before.pending:
         return before
-    verdict = await grading.grade(before.card, row.text, mode=mode, llm=llm, deadline_s=deadline_s)
+    rated = await asyncio.to_thread(store.rated_answers, row)
+    verdict = await grading.grade(
+        before.card, row.text, mode=mode, llm=llm, deadline_s=deadline_s, rated=rated
+    )
     return await asyncio.to_thread(_settle, store, row, verdict, _utc(now))
 
 
-def pending(store: Store, limit: int = 100) -> list[str]:
-    """Return the ids of at most `limit` answers to `settle`, the least often tried first."""
-    return store.pending(limit)
+def pending(store: Store, limit: int = 100, *, day: str = "", budget_usd: float | None = None) -> list[str]:
+    """Return the ids of at most `limit` answers to `settle`, the least often tried first.
+
+    Where a learner has spent `budget_usd` on a `day` (ISO date in UTC), theirs wait, and their
+    grades say why.
+    """
+    if budget_usd is None:
+        return store.pending(limit)
+    store.note_spent(day, budget_usd, BUDGET_SPENT.format(budget_usd))
+    return store.pending(limit, day=day, budget_usd=budget_usd)
 
 
 def recover(store: Store, now: datetime) -> int:
@@ -244,7 +255,7 @@ def _grade(store: Store, row: Answer, card: Card, now: datetime) -> AnswerResult
     Only the answer's own commit waits for the disk. Should a power cut undo this one, the answer
     is ungraded again, and `recover` comes to the same grade and schedule.
     """
-    grade = grading.grade_embedded(card, row.text)
+    grade = grading.grade_embedded(card, row.text, store.rated_answers(row))
     stage = Stage.SETTLED
     if grading.wants_llm(grade, row.mode):
         grade, stage = replace(grade, provisional=True), Stage.PENDING
@@ -295,6 +306,7 @@ def _replay(store: Store, row: Answer) -> None:
 def _settle(store: Store, row: Answer, verdict: Grade, now: datetime) -> AnswerResult:
     """Store what came of asking the language model, unless another call was faster."""
     with store.transaction():
+        store.add_cost(row.learner, now.date().isoformat(), verdict.provenance.cost_usd)
         if verdict.provisional:
             if store.answer(row.id).stage is Stage.PENDING:
                 store.add_failure(row.id, verdict.provenance)

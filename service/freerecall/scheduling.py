@@ -85,6 +85,11 @@ class CardState:
         return cls(**{**row, **times})
 
 
+def check(retention: float | None, parameters: tuple[float, ...]) -> None:
+    """Raise InputError where FSRS would refuse to schedule so."""
+    _scheduler(Scheme(DEFAULT_SCHEME.retention if retention is None else retention, parameters))
+
+
 def new_state(card_id: str) -> CardState:
     """Return the state of a card before its first review."""
     return CardState(card_id)

@@ -7,8 +7,12 @@ import sys
 
 import uvicorn
 
+from freerecall import logs
 from freerecall.errors import FreerecallError, SettingsError
-from freerecall.settings import Settings
+from freerecall.settings import Settings, unknown
+
+SHORTEST_TOKEN = 16
+"""Characters, where other machines can reach the service."""
 
 
 class _Server(uvicorn.Server):
@@ -24,12 +28,23 @@ def serve(settings: Settings, host: str, port: int) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is under way and return or exit with 0.
 
     `port` 0 takes any free one. Raises SettingsError where others could reach the service
-    and no token protects it, FreerecallError where the address cannot be had.
+    and neither a token nor an account protects it, FreerecallError where the address cannot be had.
     """
-    if not (settings.token or is_loopback(host)):
+    for remark in unknown():
+        print(f"freerecall: {remark}", file=sys.stderr)
+    logs.setup(settings.log, settings.log_level)
+    loopback = is_loopback(host) and not settings.proxy
+    if not (settings.token or loopback or _has_accounts(settings)):
         raise SettingsError(
-            f"FREERECALL_TOKEN is not set, and --host {host or repr(host)} lets other machines in:"
-            " set it to a secret of your choice, or use --host 127.0.0.1"
+            "FREERECALL_TOKEN is not set, there is no account, and"
+            f" {'FREERECALL_PROXY' if is_loopback(host) else f'--host {host or repr(host)}'} lets other"
+            " machines in: make an account with `freerecall user add NAME --role admin`, set"
+            " FREERECALL_TOKEN to a secret of your choice, or use --host 127.0.0.1"
+        )
+    if settings.token and not loopback and len(settings.token) < SHORTEST_TOKEN:
+        raise SettingsError(
+            f"FREERECALL_TOKEN has {len(settings.token)} characters, which others could guess: give it"
+            f" at least {SHORTEST_TOKEN}, from `openssl rand -hex 16` for example"
         )
     listener = _listen(host, port)
     for stop in (signal.SIGINT, signal.SIGTERM):
@@ -40,9 +55,23 @@ def serve(settings: Settings, host: str, port: int) -> None:
 
     Store.open(settings.database).close()  # an unusable data folder is told in one line, too
     config = uvicorn.Config(
-        create_app(settings), log_level="warning", access_log=False, timeout_graceful_shutdown=10
+        create_app(settings, loopback=loopback),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=10,
+        proxy_headers=bool(settings.proxy),
+        forwarded_allow_ips=settings.proxy,
     )
     _Server(config).run(sockets=[listener])
+
+
+def _has_accounts(settings: Settings) -> bool:
+    if not settings.database.exists():
+        return False
+    from freerecall.store import Store
+
+    with Store.open(settings.database) as store:
+        return store.has_accounts()
 
 
 def is_loopback(host: str) -> bool:

@@ -22,11 +22,11 @@ class PaperIn(In):
     decks: Names = []
     tags: Names = []
     kinds: Annotated[list[Kind], Field(max_length=5)] = []
-    count: Annotated[int, Field(ge=1, le=MAX_QUESTIONS)] = 10
-    weights: dict[Kind, Annotated[float, Field(gt=0, le=100)]] = {}
-    minutes: Annotated[int, Field(ge=0, le=MAX_MINUTES)] = 0
-    pass_mark: Annotated[float, Field(ge=0, le=1)] = 0.6
-    seed: Annotated[int, Field(ge=0, le=2**53)] = 0
+    count: Annotated[int, Field(ge=1, le=MAX_QUESTIONS, strict=True)] = 10
+    weights: dict[Kind, Annotated[float, Field(gt=0, le=100, strict=True)]] = {}
+    minutes: Annotated[int, Field(ge=0, le=MAX_MINUTES, strict=True)] = 0
+    pass_mark: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.6
+    seed: Annotated[int, Field(ge=0, le=2**53, strict=True)] = 0
 
     def spec(self) -> Spec:
         return Spec(
@@ -109,7 +109,7 @@ class SaveIn(In):
     """What is typed by now; a `revision` lower than the one kept changes nothing."""
 
     text: Text
-    revision: Annotated[int, Field(ge=0, le=2**53)]
+    revision: Annotated[int, Field(ge=0, le=2**53, strict=True)]
     flagged: bool = False
 
 
@@ -193,7 +193,7 @@ class MarkIn(In):
     """A teacher's rating of one answer, which stands."""
 
     sitting_id: Annotated[str, Field(max_length=100)]
-    number: Annotated[int, Field(ge=1, le=MAX_QUESTIONS)]
+    number: Annotated[int, Field(ge=1, le=MAX_QUESTIONS, strict=True)]
     rating: Annotated[int, Field(ge=1, le=5, strict=True)]
     reason: Annotated[str, Field(max_length=MAX_REASON)] = ""
 

@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat
 
 from freerecall.cards import Card, KeyPoint, Kind
+from freerecall.decks.result import MAX_POINTS, MAX_TEXT, MAX_WEIGHT
 from freerecall.grades import DecidedBy, FoundBy, Grade, GraderMode, Verdict
 from freerecall.practice import MAX_ANSWER, MAX_CLIENT_ID, MAX_ELAPSED_MS, MAX_REASON, AnswerResult
 from freerecall.store import DeckChange, DeckSettings, DeckSummary, NextCard, Statistics
@@ -160,11 +161,11 @@ class AnswerIn(In):
     card_id: str
     answer: Text
     client_answer_id: Annotated[str, Field(min_length=1, max_length=MAX_CLIENT_ID)]
-    elapsed_ms: Annotated[int, Field(ge=0, le=MAX_ELAPSED_MS)] | None = None
-    scheduled: bool = True
+    elapsed_ms: Annotated[int, Field(ge=0, le=MAX_ELAPSED_MS, strict=True)] | None = None
+    scheduled: StrictBool = True
     """False: a repetition that is graded but leaves the schedule as it is."""
     session: Annotated[str, Field(max_length=MAX_CLIENT_ID)] = ""
-    hints: Annotated[int, Field(ge=0, le=2)] = 0
+    hints: Annotated[int, Field(ge=0, le=2, strict=True)] = 0
 
 
 class ChangeOut(Out):
@@ -247,25 +248,31 @@ class UndoOut(Out):
     card: QuestionOut
 
 
+class KeyPointIn(In):
+    text: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+    accept: Annotated[list[Text], Field(max_length=MAX_POINTS)] = []
+    weight: Annotated[float, Field(gt=0, le=MAX_WEIGHT, strict=True)] = 1.0
+
+
 class CardIn(In):
     """A card as edited; `points` and `alternatives` as in CardOut."""
 
     question: Text
     reference: Text
     kind: Kind
-    points: Annotated[list[KeyPointOut], Field(max_length=100)] = []
+    points: Annotated[list[KeyPointIn], Field(max_length=MAX_POINTS)] = []
     alternatives: Annotated[list[Text], Field(max_length=100)] = []
     footnote: Text = ""
     tags: Annotated[list[Text], Field(max_length=100)] = []
 
     def card(self, card_id: str) -> Card:
-        """Return the card that this makes of the one with this id."""
+        """Return it as the card of that id."""
         return Card(
             id=card_id,
             question=self.question,
             reference=self.reference,
             kind=self.kind,
-            points=tuple(KeyPoint(point.text, tuple(point.accept), point.weight) for point in self.points),
+            points=tuple(KeyPoint(one.text, tuple(one.accept), one.weight) for one in self.points),
             alternatives=tuple(self.alternatives),
             footnote=self.footnote,
             tags=tuple(self.tags),
@@ -275,10 +282,10 @@ class CardIn(In):
 class DeckSettingsIO(Out):
     """Daily limits (null: none), the share to be remembered when due (0.7–0.99), FSRS parameters."""
 
-    new_per_day: Annotated[int, Field(ge=0, le=9_999)] | None = None
-    reviews_per_day: Annotated[int, Field(ge=0, le=9_999)] | None = None
-    retention: Annotated[float, Field(ge=0.7, le=0.99)] | None = None
-    parameters: Annotated[list[float], Field(max_length=30)] = []
+    new_per_day: Annotated[int, Field(ge=0, le=9_999, strict=True)] | None = None
+    reviews_per_day: Annotated[int, Field(ge=0, le=9_999, strict=True)] | None = None
+    retention: Annotated[float, Field(ge=0.7, le=0.99, strict=True)] | None = None
+    parameters: Annotated[list[StrictFloat], Field(max_length=30)] = []
 
     def settings(self) -> DeckSettings:
         return DeckSettings(self.new_per_day, self.reviews_per_day, self.retention, tuple(self.parameters))

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from freerecall import __version__, grading
 from freerecall.errors import LLMError
-from freerecall.evaluation.rows import BadRow, Row, grade_dict, parse_lines, read_rows
+from freerecall.evaluation.rows import BadRow, Format, Row, grade_dict, parse_lines, read_rows
 from freerecall.grades import Grade, GraderMode
 from freerecall.grading import AskPolicy, calibration
 from freerecall.llm import LLM
@@ -196,7 +196,7 @@ def _uninterrupted() -> Iterator[None]:
 def _grade_lines(numbered: list[tuple[int, bytes]]) -> list[tuple[str, bool]]:
     out = []
     for number, line in numbered:
-        (row,) = parse_lines([line])
+        (row,) = parse_lines([line], Format())
         if isinstance(row, BadRow):
             row = replace(row, line=number, error=row.error.replace("line 1:", f"line {number}:", 1))
             row = replace(row, id=number) if row.id == 1 and b'"id"' not in line else row
@@ -253,12 +253,12 @@ async def _grade_one(row: Row | BadRow, mode: GraderMode, llm: LLM | None, polic
     if isinstance(row, BadRow):
         return row
     return row, await grading.grade(
-        row.card, row.answer, mode=mode, llm=llm, deadline_s=DEADLINE_S, policy=policy
+        row.card, row.answer, mode=mode, llm=llm, deadline_s=DEADLINE_S, policy=policy, rated=row.rated
     )
 
 
 def _grade_embedded(row: Row) -> Grade:
     started = time.perf_counter()
-    grade = grading.grade_embedded(row.card, row.answer)
+    grade = grading.grade_embedded(row.card, row.answer, row.rated)
     took = (time.perf_counter() - started) * 1000
     return replace(grade, provenance=replace(grade.provenance, latency_ms=round(took, 3)))

@@ -14,7 +14,8 @@ from freerecall.cards import Kind
 from freerecall.errors import InputError
 from freerecall.evaluation import fit, judging, metrics
 from freerecall.evaluation.rows import BadRow, Row, read_rows
-from freerecall.evaluation.samples import CORRECT_FROM
+from freerecall.evaluation.scales import Scale
+from freerecall.grades import CORRECT_FROM
 from freerecall.grading import ad_hoc_card, calibration, combine, embedded, features
 from freerecall.llm import LLM
 
@@ -80,15 +81,23 @@ class _Data:
         return np.array([r.evidence_inputs(odds) if r else blank for r, odds in read], np.float64)
 
 
-def calibrate(gold: Sequence[Path], version: str, *, llm: LLM | None = None, force: bool = False) -> Fitted:
+def calibrate(
+    gold: Sequence[Path],
+    version: str,
+    *,
+    llm: LLM | None = None,
+    force: bool = False,
+    scale: Scale | None = None,
+) -> Fitted:
     """Fit a calibration on the rows of `gold` (ratings, labels, or both) and write it as `version`.
 
-    With `llm` (one that gives log-probabilities) the layers that read its judgement are fitted too;
-    else they stay what they are. A calibration that does not beat the one of that name on held-out
-    cards is not written, unless `force`d. Needs the `fit` extra. Raises InputError where the rows
-    are too few or the model gives no log-probabilities, OSError where a file cannot be read.
+    `scale` is what rows are rated on that do not say. With `llm` (one that gives log-probabilities)
+    the layers that read its judgement are fitted too; else they stay what they are. A calibration
+    that does not beat the one of that name on held-out cards is not written, unless `force`d. Needs
+    the `fit` extra. Raises InputError where the rows are too few or the model gives no
+    log-probabilities, OSError where a file cannot be read.
     """
-    data = _read(gold)
+    data = _read(gold, scale)
     before = calibration.load().meta
     rater_reads = fit.rater_inputs(data.described, data.evidence(), data.layer)
     enough = (data.ratings > 0).sum() >= ENOUGH
@@ -134,8 +143,10 @@ def calibrate(gold: Sequence[Path], version: str, *, llm: LLM | None = None, for
     return Fitted(version, True, "", measured)
 
 
-def _read(gold: Sequence[Path]) -> _Data:
-    given = [row for path in gold for row in read_rows(path, gold=True) if not isinstance(row, BadRow)]
+def _read(gold: Sequence[Path], scale: Scale | None = None) -> _Data:
+    given = [
+        row for path in gold for row in read_rows(path, gold=True, scale=scale) if not isinstance(row, BadRow)
+    ]
     rows = [form for row in (*given, *_anchors(given), *_padded(given)) for form in _forms(row)]
     cards = [f"{row.card.question}\0{row.card.reference}" for row in rows]
     if len(rows) < 2 * fit.FOLDS or len(set(cards)) < fit.FOLDS:

@@ -9,8 +9,8 @@ import numpy as np
 from freerecall.evaluation import metrics
 from freerecall.evaluation.metrics import Bin, Estimate
 from freerecall.evaluation.rows import LABELS, BadRow
-from freerecall.evaluation.samples import CORRECT_FROM, Sample
-from freerecall.grades import RATINGS
+from freerecall.evaluation.samples import Sample
+from freerecall.grades import CORRECT_FROM, RATINGS
 
 _LENGTHS = (5, 12, 25)
 """Words up to which an answer counts as of the first, second, third length; longer ones are the fourth."""

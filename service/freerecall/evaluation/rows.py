@@ -1,8 +1,8 @@
-"""Rows of JSON Lines files: answers with question and reference, perhaps with what people said of them."""
+"""Rows of files: answers with question and reference, perhaps with what people said of them."""
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,11 @@ from typing import Any
 from freerecall.cards import Card
 from freerecall.decks import bundled_decks, read_deck
 from freerecall.errors import InputError
-from freerecall.grades import RATINGS, Grade
+from freerecall.evaluation import tables
+from freerecall.evaluation.scales import Scale, scale_of
+from freerecall.grades import RATINGS, Grade, RatedAnswer
 from freerecall.grading import ad_hoc_card
+from freerecall.grading.rated import MOST
 
 MAX_TEXT = 10_000
 """Characters that an answer, a question or a reference may have."""
@@ -20,7 +23,11 @@ LABELS = ("correct", "contradictory", "incorrect")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An answer to grade. `gold` is a rating 1–5, `label` one of LABELS; each None where not given."""
+    """An answer to grade. `gold` is a rating 1–5, `label` one of LABELS; each None where not given.
+
+    `levels` are the ratings that the gold's own scale can give; `rated` are other answers to the
+    same card that people have rated.
+    """
 
     id: Any
     card: Card
@@ -29,6 +36,8 @@ class Row:
     label: str | None = None
     dataset: str = ""
     style: str = ""
+    levels: tuple[int, ...] = RATINGS
+    rated: tuple[RatedAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,63 +52,76 @@ class BadRow:
         return {"id": self.id, "error": self.error}
 
 
-def read_rows(path: Path, *, gold: bool = False) -> Iterator[Row | BadRow]:
-    """Yield one item per non-blank line of `path`, in order.
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What a file's rows must have and may leave out.
 
-    With `gold`, a row without a `gold` rating or a `label` is bad. A row may name a bundled deck's
-    `card`, or a `question_id` of questions.jsonl beside the file (SemEval-2013 Task 7), instead of
-    a question and reference. Raises OSError where a file cannot be read.
+    With `gold`, a row without a `gold` rating or a `label` is bad; `scale` is what `gold` is on,
+    where the row does not say. `questions`, by data set and id, are what rows may refer to.
     """
+
+    gold: bool = False
+    scale: Scale | None = None
+    questions: Mapping[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+
+
+def read_rows(path: Path, *, gold: bool = False, scale: Scale | None = None) -> Iterator[Row | BadRow]:
+    """Yield one item per non-blank line of JSON Lines, or per row of a table (`.csv`, `.tsv`), in order.
+
+    A row may name a bundled deck's `card`, or a `question_id` of questions.jsonl beside the file
+    (SemEval-2013 Task 7), instead of a question and reference. Raises OSError where a file cannot be
+    read, InputError for a table that is none.
+    """
+    about = Format(gold, scale, _questions(path.parent / "questions.jsonl"))
+    if path.suffix.lower() in (".csv", ".tsv"):
+        for line, cells in tables.rows_of(path):
+            yield _checked(cells, cells.get("id", line), line, about)
+        return
     with path.open("rb") as file:
-        yield from parse_lines(file, gold=gold, questions=_questions(path.parent / "questions.jsonl"))
+        yield from parse_lines(file, about)
 
 
-def parse_lines(
-    lines: Iterable[bytes],
-    *,
-    gold: bool = False,
-    questions: dict[tuple[str, str], dict[str, Any]] | None = None,
-) -> Iterator[Row | BadRow]:
+def parse_lines(lines: Iterable[bytes], about: Format) -> Iterator[Row | BadRow]:
     """Parse each non-blank line; what is wrong with a line comes as a BadRow, never as an exception."""
     for number, line in enumerate(lines, 1):
         if line.strip():
-            yield parse_line(line, number, gold=gold, questions=questions or {})
+            yield parse_line(line, number, about)
 
 
-def parse_line(
-    line: bytes, number: int, *, gold: bool, questions: dict[tuple[str, str], dict[str, Any]]
-) -> Row | BadRow:
+def parse_line(line: bytes, number: int, about: Format) -> Row | BadRow:
     """Parse one line of JSON."""
-    given: Any = None
     try:
         row = json.loads(line.decode("utf-8-sig"))
-        if not isinstance(row, dict):
-            raise InputError("a row must be a JSON object")
-        given = row.get("id", number)
-        if isinstance(given, (dict, list)):
-            given = number
-            raise InputError('"id" must be a string or a number')
-        return _row(row, given, gold, questions)
     except UnicodeDecodeError:
         error = "not UTF-8 text"
     except json.JSONDecodeError as problem:
         error = f"not JSON: {problem.msg} at column {problem.colno}"
     except (RecursionError, ValueError):
         error = "not JSON that can be read: nested too deeply, or a number too long"
+    else:
+        if not isinstance(row, dict):
+            return BadRow(None, number, f"line {number}: a row must be a JSON object")
+        given = row.get("id", number)
+        if isinstance(given, (dict, list)):
+            return BadRow(number, number, f'line {number}: "id" must be a string or a number')
+        return _checked(row, given, number, about)
+    return BadRow(None, number, f"line {number}: {error}")
+
+
+def _checked(row: dict[str, Any], row_id: Any, number: int, about: Format) -> Row | BadRow:
+    try:
+        return _row(row, row_id, about)
     except InputError as problem:
-        error = str(problem)
-    return BadRow(given, number, f"line {number}: {error}")
+        return BadRow(row_id, number, f"line {number}: {problem}")
 
 
-def _row(
-    row: dict[str, Any], row_id: Any, gold: bool, questions: dict[tuple[str, str], dict[str, Any]]
-) -> Row:
-    asked = questions.get((str(row.get("dataset", "")), str(row.get("question_id", ""))))
+def _row(row: dict[str, Any], row_id: Any, about: Format) -> Row:
+    asked = about.questions.get((str(row.get("dataset", "")), str(row.get("question_id", ""))))
     if asked is not None and "question" not in row:
         texts = [reference["text"] for reference in asked["references"]]
         row = {**row, "question": asked["question"], "references": texts}
     if "card" in row and "question" not in row:
-        return _with_gold(row, row_id, _bundled_card(_text(row, "card")), gold)
+        return _with_gold(row, row_id, _bundled_card(_text(row, "card")), about)
     references = _texts(row, "references")
     points = _texts(row, "key_points")
     if "reference" not in row and not references and not points:
@@ -114,16 +136,19 @@ def _row(
         key_points=points,
         kind=kind,
     )
-    return _with_gold(row, row_id, card, gold)
+    return _with_gold(row, row_id, card, about)
 
 
-def _with_gold(row: dict[str, Any], row_id: Any, card: Card, gold: bool) -> Row:
+def _with_gold(row: dict[str, Any], row_id: Any, card: Card, about: Format) -> Row:
     rating, label = row.get("gold"), row.get("label")
-    if rating is not None and (isinstance(rating, bool) or rating not in RATINGS):
-        raise InputError('"gold" must be a whole number from 1 to 5')
+    scale = scale_of(row["scale"]) if row.get("scale") is not None else about.scale
+    if rating is not None and scale is not None:
+        rating = scale.rating(rating)
+    elif rating is not None and (isinstance(rating, bool) or rating not in RATINGS):
+        raise InputError('"gold" must be a whole number from 1 to 5; for another scale, say which (--scale)')
     if label is not None and label not in LABELS:
         raise InputError(f'"label" must be one of {", ".join(LABELS)}')
-    if gold and rating is None and label is None:
+    if about.gold and rating is None and label is None:
         raise InputError('"gold" is missing: a rating from 1 to 5')
     return Row(
         id=row_id,
@@ -133,7 +158,19 @@ def _with_gold(row: dict[str, Any], row_id: Any, card: Card, gold: bool) -> Row:
         label=label,
         dataset=str(row.get("dataset") or ""),
         style=str(row.get("style") or ""),
+        levels=scale.levels if scale else RATINGS,
+        rated=_rated(row.get("rated")),
     )
+
+
+def _rated(given: Any) -> tuple[RatedAnswer, ...]:
+    if given is None:
+        return ()
+    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+        raise InputError('"rated" must be a list of objects with "answer" and "rating"')
+    if any(type(one.get("rating")) is not int or one["rating"] not in RATINGS for one in given):
+        raise InputError('"rating" in "rated" must be a whole number from 1 to 5')
+    return tuple(RatedAnswer(_text(one, "answer"), one["rating"]) for one in given[:MOST])
 
 
 @cache

@@ -10,10 +10,9 @@ from typing import IO, Any
 
 from freerecall.errors import InputError
 from freerecall.evaluation.rows import Row, grade_dict
-from freerecall.grades import Grade, Verdict
+from freerecall.evaluation.scales import nearest
+from freerecall.grades import CORRECT_FROM, Grade, Verdict
 
-CORRECT_FROM = 4
-"""A rating from which an answer counts as correct where people gave only correct or not."""
 _MANIFEST, _SAMPLES = "run.json", "samples.jsonl"
 
 
@@ -58,7 +57,7 @@ class Sample:
 
 
 def sample_of(number: int, row: Row, grade: Grade) -> Sample:
-    """Return the sample that `row` and its `grade` make."""
+    """Return the sample that `row` and its `grade` make; its rating is one that the gold's scale can give."""
     return Sample(
         number=number,
         id=row.id,
@@ -71,7 +70,7 @@ def sample_of(number: int, row: Row, grade: Grade) -> Sample:
         gold=row.gold,
         label=row.label,
         provenance=asdict(grade.provenance),
-        **grade_dict(grade),
+        **grade_dict(grade) | {"rating": nearest(row.levels, grade.rating, grade.score)},
     )
 
 

@@ -1,11 +1,12 @@
 """Answer + card → grade. A function of the card, the answer and the grader's version: no clock, no store."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from freerecall.cards import Card, KeyPoint, Kind
 from freerecall.derive import kind_of
 from freerecall.errors import InputError, LLMError
-from freerecall.grades import DecidedBy, Grade, GraderMode
+from freerecall.grades import DecidedBy, Grade, GraderMode, RatedAnswer
 from freerecall.grading import calibration, semantics
 from freerecall.grading.calibration import CURRENT as CALIBRATION
 from freerecall.grading.embedded import grade_embedded
@@ -72,13 +73,14 @@ async def grade(
     llm: LLM | None,
     deadline_s: float = 20.0,
     policy: AskPolicy = DEFAULT_POLICY,
+    rated: Sequence[RatedAnswer] = (),
 ) -> Grade:
-    """Grade with the grader that `mode` names.
+    """Grade with the grader that `mode` names; `rated` are answers to this card that people have rated.
 
     Never raises for trouble with the model: the embedded grade is then returned, marked
     provisional, with the reason in `provenance.error`.
     """
-    embedded = grade_embedded(card, answer)
+    embedded = grade_embedded(card, answer, rated)
     if not wants_llm(embedded, mode, policy):
         return embedded
     if llm is None:
@@ -86,15 +88,8 @@ async def grade(
     from freerecall.grading import fuse
 
     try:
-        return await fuse.grade_with_llm(
-            card,
-            answer,
-            embedded,
-            mode=mode,
-            llm=llm,
-            deadline_s=deadline_s,
-            prompt=policy.prompt or llm.prompt,
-        )
+        asking = fuse.Asking(llm, mode, deadline_s, policy.prompt or llm.prompt, rated)
+        return await fuse.grade_with_llm(card, answer, embedded, asking)
     except LLMError as error:
         return provisional(embedded, str(error))
 

@@ -62,9 +62,9 @@ class Ordinal:
     weights: Floats
     cuts: Floats
 
-    def at_least(self, inputs: Floats) -> Floats:
-        """Return P(rating >= 2), ..., P(rating >= 5), shape [4]."""
-        return np.asarray(1.0 / (1.0 + np.exp(self.cuts - float(self.weights @ inputs))), np.float32)
+    def at_least(self, inputs: Floats, pull: Floats | float = 0.0) -> Floats:
+        """Return P(rating >= 2), ..., P(rating >= 5), shape [4]; `pull` [4] is added to their log-odds."""
+        return np.asarray(1.0 / (1.0 + np.exp(self.cuts - float(self.weights @ inputs) - pull)), np.float32)
 
 
 @dataclass(frozen=True, slots=True)

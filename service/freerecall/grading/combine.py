@@ -75,13 +75,15 @@ def extra_items(prepared: Prepared, match: Match) -> float:
     return min(extra / max(len(prepared.points), 1), 1.0)
 
 
-def rate(calibration: Calibration, inputs: Floats, layer: str) -> tuple[float, int, float]:
-    """Return (score 0–1, rating 1–5, confidence 0–1).
+def rate(
+    calibration: Calibration, inputs: Floats, layer: str, pull: Floats | float = 0.0
+) -> tuple[float, int, float]:
+    """Return (score 0–1, rating 1–5, confidence 0–1); `pull` [4] is added to the log-odds (see rated).
 
     The score is the expected rating on a 0–1 scale; the rating the one whose neighbourhood holds
     it; the confidence the model's probability that people would give just this rating.
     """
-    return from_cumulative(calibration.layers[layer].at_least(inputs))
+    return from_cumulative(calibration.layers[layer].at_least(inputs, pull))
 
 
 def from_cumulative(at_least: Floats) -> tuple[float, int, float]:

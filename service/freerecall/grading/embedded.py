@@ -1,14 +1,14 @@
 """The embedded grader: keywords and static embeddings, no network, no model call."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from freerecall.cards import Card, Kind
-from freerecall.grades import DecidedBy, Evidence, FoundBy, Grade, Provenance, Verdict
+from freerecall.grades import DecidedBy, Evidence, FoundBy, Grade, Provenance, RatedAnswer, Verdict
 from freerecall.grading import (
     calibration,
     combine,
@@ -19,6 +19,7 @@ from freerecall.grading import (
     polarity,
     rules,
 )
+from freerecall.grading import rated as rated_answers
 from freerecall.grading.matching import Match, match
 from freerecall.grading.prepared import Prepared, prepare
 from freerecall.grading.text import NEGATIONS, Token, tokenise
@@ -65,21 +66,25 @@ class Reading:
         return np.append(read, np.float32(model.expected(self.features, read, self.layer)))
 
 
-def grade_embedded(card: Card, answer: str) -> Grade:
-    """Grade `answer` against `card`: a pure function of both and of the calibration's version."""
-    return feedback.in_language_of(answer, _grade_guarded(card, answer))
+def grade_embedded(card: Card, answer: str, rated: Sequence[RatedAnswer] = ()) -> Grade:
+    """Grade `answer` against `card`: a pure function of its arguments and of the calibration's version.
+
+    `rated` are answers to this card that people have rated already.
+    """
+    grade = feedback.in_language_of(answer, _grade_guarded(card, answer, rated))
+    return feedback.with_note(answer, grade, _grade_guarded(card, answer, ()).rating) if rated else grade
 
 
-def _grade_guarded(card: Card, answer: str) -> Grade:
+def _grade_guarded(card: Card, answer: str, rated: Sequence[RatedAnswer]) -> Grade:
     said = manipulation.without(answer)
     reading = read(card, said)
-    grade = _grade_text(card, said, reading)
+    grade = _grade_text(card, said, reading, rated)
     if grade.rating == 1 or reading is None:
         return grade
     kept = _proven(reading, answer, said)
     if kept == said:
         return grade
-    only = _grade_text(card, kept, read(card, kept))
+    only = _grade_text(card, kept, read(card, kept), rated)
     return min(grade, only, key=lambda one: (one.rating, one.score))
 
 
@@ -133,7 +138,7 @@ def _blank(text: str, spans: Iterable[tuple[int, int]]) -> str:
     return text
 
 
-def _grade_text(card: Card, said: str, reading: Reading | None) -> Grade:
+def _grade_text(card: Card, said: str, reading: Reading | None, rated: Sequence[RatedAnswer]) -> Grade:
     model = calibration.load()
     if not said.strip() or rules.is_dont_know(said):
         return _nothing(card, model.version)
@@ -143,7 +148,9 @@ def _grade_text(card: Card, said: str, reading: Reading | None) -> Grade:
         return _nothing(card, model.version)
     if card.kind is Kind.CLOZE:
         return _cloze(reading, model)
-    score, rating, confidence = combine.rate(model, reading.inputs(model), reading.layer)
+    score, rating, confidence = combine.rate(
+        model, reading.inputs(model), reading.layer, rated_answers.log_odds(said, rated)
+    )
     if reading.layer == "prose" and reading.denies and rating > _MOST_IF_DENIED:
         score, rating, confidence = min(score, _SCORES[_MOST_IF_DENIED]), _MOST_IF_DENIED, 0.5
     if rating == 2 and max(item.coverage for item in reading.evidence) < _NO_TRACE:

@@ -25,6 +25,7 @@ class Phrases:
     missing: str
     more: str
     opposite: str
+    as_rated: str
     by_rating: tuple[str, str, str, str, str]
 
 
@@ -40,6 +41,7 @@ PHRASES = {
         "Missing: {points}.",
         "{points} and {n} more",
         "Your answer says the opposite of the reference.",
+        "Rated as people rated answers like it.",
         (
             "This does not answer the question; compare with the reference.",
             "Only a fragment of the answer is there.",
@@ -59,6 +61,7 @@ PHRASES = {
         "Es fehlt: {points}.",
         "{points} und {n} weitere",
         "Deine Antwort sagt das Gegenteil der Musterantwort.",
+        "Bewertet, wie Menschen ähnliche Antworten bewertet haben.",
         (
             "Das beantwortet die Frage nicht; vergleiche mit der Musterantwort.",
             "Nur ein Bruchstück der Antwort ist da.",
@@ -78,6 +81,7 @@ PHRASES = {
         "Il manque : {points}.",
         "{points} et {n} autres",
         "Votre réponse dit le contraire de la référence.",
+        "Notée comme des réponses semblables l’ont été par des personnes.",
         (
             "Ceci ne répond pas à la question ; comparez avec la référence.",
             "Il n’y a qu’un fragment de la réponse.",
@@ -97,6 +101,7 @@ PHRASES = {
         "Falta: {points}.",
         "{points} y {n} más",
         "Tu respuesta dice lo contrario de la referencia.",
+        "Valorada como otras personas valoraron respuestas parecidas.",
         (
             "Esto no responde a la pregunta; compara con la referencia.",
             "Solo hay un fragmento de la respuesta.",
@@ -116,6 +121,7 @@ PHRASES = {
         "Manca: {points}.",
         "{points} e altri {n}",
         "La tua risposta dice il contrario del riferimento.",
+        "Valutata come sono state valutate da persone risposte simili.",
         (
             "Questo non risponde alla domanda; confronta con il riferimento.",
             "C’è solo un frammento della risposta.",
@@ -158,6 +164,13 @@ def in_language_of(answer: str, grade: Grade) -> Grade:
     if grade.feedback != sentence(grade.evidence, grade.rating):
         return grade
     return replace(grade, feedback=sentence(grade.evidence, grade.rating, language))
+
+
+def with_note(answer: str, grade: Grade, without: int) -> Grade:
+    """Say so where people's ratings of other answers made the rating what it is, not `without` them."""
+    if grade.rating == without:
+        return grade
+    return replace(grade, feedback=f"{grade.feedback} {PHRASES[language_of(answer)].as_rated}")
 
 
 def sentence(found: Sequence[Evidence], rating: int, language: str = "en") -> str:

@@ -1,13 +1,23 @@
 """Embedded evidence and what a language model says, made into one grade."""
 
 import asyncio
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from freerecall.cards import Card, Kind
-from freerecall.grades import DecidedBy, Evidence, FoundBy, Grade, GraderMode, Provenance, Verdict
-from freerecall.grading import calibration, combine, feedback, manipulation, rubric
+from freerecall.grades import (
+    DecidedBy,
+    Evidence,
+    FoundBy,
+    Grade,
+    GraderMode,
+    Provenance,
+    RatedAnswer,
+    Verdict,
+)
+from freerecall.grading import calibration, combine, feedback, manipulation, rated, rubric
 from freerecall.grading.embedded import Reading, proven, read
 from freerecall.grading.judge import DEFAULT_PROMPT as JUDGE_PROMPT
 from freerecall.grading.judge import Judgement, judge
@@ -22,65 +32,71 @@ LLM_SHARE = 0.35
 _UNFIT_TO_JUDGE = (Kind.CLOZE,)
 
 
-async def grade_with_llm(
-    card: Card,
-    answer: str,
-    embedded: Grade,
-    *,
-    mode: GraderMode,
-    llm: LLM,
-    deadline_s: float,
-    prompt: str = AUTO,
-) -> Grade:
-    """Ask the model and make a grade of it. Raises LLMError where there is no usable reply.
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How an answer's model is asked, and what stands beside its opinion.
 
     `prompt` names a file of `prompts/`: a judge's (one token and its log-probabilities) or a
     rubric's (a verdict and a quote for each key point). AUTO asks a model of one's own (one with
     an `api_base`) for the token, and every other, or one without log-probabilities, for verdicts.
+    `rated` are answers to the same card that people have rated.
+    """
+
+    llm: LLM
+    mode: GraderMode
+    deadline_s: float
+    prompt: str = AUTO
+    rated: Sequence[RatedAnswer] = ()
+
+
+async def grade_with_llm(card: Card, answer: str, embedded: Grade, asking: Asking) -> Grade:
+    """Ask the model and make a grade of it. Raises LLMError where there is no usable reply.
+
     What may not belong to the answer is asked about twice, with and without, and the lower counts.
     """
     said = manipulation.without(answer)
+    llm = asking.llm
     own = bool(llm.api_base) and llm.offers_logprobs and card.kind not in _UNFIT_TO_JUDGE
-    by_judge = own if prompt == AUTO else prompt.startswith("judge")
+    by_judge = own if asking.prompt == AUTO else asking.prompt.startswith("judge")
     ask = _by_judge if by_judge else _by_rubric
     texts = [said]
     if (kept := proven(card, answer)) != said and (by_judge or manipulation.is_suspect(answer)):
         texts.append(kept)
-    grades = [ask(card, text, embedded, mode, llm, deadline_s, prompt) for text in texts]
+    grades = [ask(card, text, embedded, asking) for text in texts]
     lowest = min(await asyncio.gather(*grades), key=lambda grade: (grade.rating, grade.score))
     return feedback.in_language_of(answer, lowest)
 
 
-async def _by_judge(
-    card: Card, said: str, embedded: Grade, mode: GraderMode, llm: LLM, deadline_s: float, prompt: str
-) -> Grade:
-    name = JUDGE_PROMPT if prompt == AUTO else prompt
-    judged = await judge(card, said, llm, deadline_s=deadline_s, prompt=name)
+async def _by_judge(card: Card, said: str, embedded: Grade, asking: Asking) -> Grade:
+    name = JUDGE_PROMPT if asking.prompt == AUTO else asking.prompt
+    judged = await judge(
+        card, said, asking.llm, deadline_s=asking.deadline_s, prompt=name, rated=asking.rated
+    )
     if judged is None:
-        return await _by_rubric(card, said, embedded, mode, llm, deadline_s, prompt)
-    return _from_judgement(card, said, embedded, judged, mode)
+        return await _by_rubric(card, said, embedded, asking)
+    return _from_judgement(card, said, embedded, judged, asking)
 
 
-async def _by_rubric(
-    card: Card, said: str, embedded: Grade, mode: GraderMode, llm: LLM, deadline_s: float, prompt: str
-) -> Grade:
-    name = prompt if prompt.startswith("rubric") else rubric.DEFAULT_PROMPT
-    verdicts = await grade_rubric(card, said, llm, deadline_s=deadline_s, prompt=name)
+async def _by_rubric(card: Card, said: str, embedded: Grade, asking: Asking) -> Grade:
+    name = asking.prompt if asking.prompt.startswith("rubric") else rubric.DEFAULT_PROMPT
+    verdicts = await grade_rubric(card, said, asking.llm, deadline_s=asking.deadline_s, prompt=name)
     llm_grade = from_rubric(embedded, verdicts)
-    return llm_grade if mode is GraderMode.LLM else fuse(embedded, llm_grade)
+    return llm_grade if asking.mode is GraderMode.LLM else fuse(embedded, llm_grade)
 
 
-def _from_judgement(card: Card, answer: str, embedded: Grade, judged: Judgement, mode: GraderMode) -> Grade:
+def _from_judgement(card: Card, answer: str, embedded: Grade, judged: Judgement, asking: Asking) -> Grade:
     """The grade that the calibrated layer of this kind of card makes of the judgement."""
+    mode = asking.mode
     if mode is GraderMode.HYBRID and card.kind is Kind.TRUE_FALSE:
         return _with_reason(embedded, judged)
     model = calibration.load()
     reading = read(card, answer)
     layer = model.judged[mode.value, reading.layer if reading else "prose"]
-    at_least = layer.at_least(judge_inputs(reading, judged.log_odds, mode, model))
-    score, rating, confidence = combine.from_cumulative(at_least)
+    pull = 0.0 if mode is GraderMode.LLM else rated.log_odds(answer, asking.rated)
+    inputs = judge_inputs(reading, judged.log_odds, mode, model)
+    score, rating, confidence = combine.from_cumulative(layer.at_least(inputs, pull))
     found = tuple(_agree(item, rating, answer) for item in embedded.evidence)
-    return Grade(
+    grade = Grade(
         score=score,
         rating=rating,
         confidence=confidence,
@@ -89,6 +105,8 @@ def _from_judgement(card: Card, answer: str, embedded: Grade, judged: Judgement,
         decided_by=DecidedBy.LLM if mode is GraderMode.LLM else DecidedBy.HYBRID,
         provenance=_together(embedded.provenance, judged.provenance),
     )
+    _, without, _ = combine.from_cumulative(layer.at_least(inputs))
+    return feedback.with_note(answer, feedback.in_language_of(answer, grade), without)
 
 
 def _with_reason(embedded: Grade, judged: Judgement) -> Grade:

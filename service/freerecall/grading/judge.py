@@ -12,13 +12,18 @@ from functools import cache
 
 from freerecall.cards import Card
 from freerecall.errors import LLMReplyError
-from freerecall.grades import Provenance
+from freerecall.grades import CORRECT_FROM, Provenance, RatedAnswer
+from freerecall.grading import manipulation
 from freerecall.grading.prompts import as_data, one_line, read_prompt
-from freerecall.llm import LLM, Message, TokenLogprob
+from freerecall.grading.rated import nearest
+from freerecall.llm import LLM, Message
+from freerecall.llm_wire import TokenLogprob
 
 DEFAULT_PROMPT = "judge-v1"
 MAX_ANSWER = 2_000
 """Characters of an answer that the model is shown."""
+EXAMPLES = 2
+"""Rated answers that the model is shown."""
 _MOST_REFERENCES = 3
 _FLOOR = 0.01
 _LOOSE_ENDS = re.compile(r"^[\s\W]+|[\s,;:|#*=>\-–—(\[{<\"'`]+$|[;'\"`][)\]]+\W*$")
@@ -32,25 +37,52 @@ class Judgement:
     provenance: Provenance
 
 
-def messages(card: Card, answer: str, prompt: str = DEFAULT_PROMPT) -> list[Message]:
-    """Return what the model is sent: what is the same for every answer first, the answer last."""
+def messages(
+    card: Card, answer: str, prompt: str = DEFAULT_PROMPT, rated: Sequence[RatedAnswer] = ()
+) -> list[Message]:
+    """Return what the model is sent: what is the same for every answer first, the answer last.
+
+    Before it, the rated answers to the same card that are most like it, as turns that were judged so.
+    """
     references = [one_line(text) for text in (card.reference, *card.alternatives)[:_MOST_REFERENCES]]
-    return read_prompt(prompt).messages(
-        question=one_line(card.question),
-        references="\nAlso correct: ".join(references),
-        answer=as_data(_tidy(answer)[:MAX_ANSWER]),
-    )
+
+    def asked(text: str) -> list[Message]:
+        return read_prompt(prompt).messages(
+            question=one_line(card.question),
+            references="\nAlso correct: ".join(references),
+            answer=as_data(_tidy(text)[:MAX_ANSWER]),
+        )
+
+    *general, last = asked(answer)
+    for one in nearest(answer, rated, EXAMPLES):
+        general += [
+            asked(manipulation.without(one.text))[-1],
+            {"role": "assistant", "content": _word(one.rating, prompt)},
+        ]
+    return [*general, last]
+
+
+def _word(rating: int, prompt: str) -> str:
+    """Return which of the prompt's words says `rating`: the best from 4, the worst for 1."""
+    words = sorted(_words(prompt), key=lambda word: word[1])
+    return words[-1 if rating >= CORRECT_FROM else 0 if rating == 1 else len(words) // 2][0]
 
 
 async def judge(
-    card: Card, answer: str, llm: LLM, *, deadline_s: float, prompt: str = DEFAULT_PROMPT
+    card: Card,
+    answer: str,
+    llm: LLM,
+    *,
+    deadline_s: float,
+    prompt: str = DEFAULT_PROMPT,
+    rated: Sequence[RatedAnswer] = (),
 ) -> Judgement | None:
     """Ask for one token. None where the provider sends no log-probabilities.
 
     Raises what `LLM.complete` raises; LLMReplyError too where none of the words asked for is likely.
     """
     reply = await llm.complete(
-        messages(card, answer, prompt), deadline_s=deadline_s, max_tokens=1, logprobs=True
+        messages(card, answer, prompt, rated), deadline_s=deadline_s, max_tokens=1, logprobs=True
     )
     if not reply.logprobs:
         return None

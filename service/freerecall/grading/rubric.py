@@ -20,7 +20,8 @@ from freerecall.grades import Evidence, FoundBy, Provenance, Verdict
 from freerecall.grading.manipulation import Span, speaks_of_grading
 from freerecall.grading.prompts import as_data, one_line, read_prompt
 from freerecall.grading.quotes import Answer
-from freerecall.llm import LLM, Message, Reply, TokenLogprob
+from freerecall.llm import LLM, Message, Reply
+from freerecall.llm_wire import TokenLogprob
 from freerecall.resources import folder
 
 DEFAULT_PROMPT = "rubric-v1"

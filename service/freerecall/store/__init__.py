@@ -1,5 +1,6 @@
 """Where decks, answers, grades and schedules are kept: one SQLite file."""
 
+from freerecall.store.accounts import AccountRow, SessionRow
 from freerecall.store.rows import (
     Answer,
     Appeal,
@@ -20,6 +21,7 @@ from freerecall.store.rows import (
 from freerecall.store.sqlite import Store
 
 __all__ = [
+    "AccountRow",
     "Answer",
     "Appeal",
     "DeckChange",
@@ -31,6 +33,7 @@ __all__ = [
     "Override",
     "Review",
     "Session",
+    "SessionRow",
     "Sitting",
     "SittingAnswer",
     "Stage",

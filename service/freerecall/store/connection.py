@@ -111,6 +111,24 @@ class Connection:
                     self._conn.execute("PRAGMA synchronous = FULL")
 
     @contextmanager
+    def erasing(self) -> Iterator[None]:
+        """A transaction whose deleted rows are overwritten, in the file and in the log beside it.
+
+        References are not checked row by row, which without an index on each would take hours: the
+        caller deletes all that refers to what it deletes. Not to be nested.
+        """
+        with self._lock:
+            self._conn.execute("PRAGMA foreign_keys = OFF")
+            self._conn.execute("PRAGMA secure_delete = ON")
+            try:
+                with self.transaction():
+                    yield
+                self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                self._conn.execute("PRAGMA secure_delete = OFF")
+                self._conn.execute("PRAGMA foreign_keys = ON")
+
+    @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Read several rows as of one moment, whoever writes meanwhile. Not to be nested."""
         with self._lock:

@@ -19,12 +19,14 @@ class DeckTables(Connection):
         deck: Deck,
         *,
         bundled_file: tuple[str, str] | None = None,
+        owner: str | None = None,
         on_progress: Callable[[int, int], None] = lambda _done, _total: None,
     ) -> DeckChange:
         """Store `deck` in place of the one with its id; all of it or nothing.
 
         A card keeps its history as long as it keeps its id. Cards that are gone are not asked
         any more; they come back with their history when a later import has them again.
+        `owner` is whose a new deck is (None: shared with all); a known one stays whose it is.
         `bundled_file` is the name and the hash of the bundled file that the deck comes from.
 
         Raises ConflictError where a card's id is taken by another deck, or twice in this one.
@@ -32,7 +34,7 @@ class DeckTables(Connection):
         with self.transaction():
             if bundled_file:
                 self._write("INSERT OR REPLACE INTO bundled_files (name, hash) VALUES (?, ?)", bundled_file)
-            change = self._put_cards(deck, on_progress)
+            change = self._put_cards(deck, owner, on_progress)
             head = self._one("SELECT title, description, bundled FROM decks WHERE id = ?", (deck.id,))
             same = change == DeckChange(unchanged=change.unchanged) and head[:2] == (
                 deck.title,
@@ -45,10 +47,13 @@ class DeckTables(Connection):
                 )
         return change
 
-    def _put_cards(self, deck: Deck, on_progress: Callable[[int, int], None]) -> DeckChange:
+    def _put_cards(
+        self, deck: Deck, owner: str | None, on_progress: Callable[[int, int], None]
+    ) -> DeckChange:
         self._write(
-            "INSERT INTO decks (id, title, description, bundled) VALUES (?, ?, ?, 0) ON CONFLICT DO NOTHING",
-            (deck.id, deck.title, deck.description),
+            "INSERT INTO decks (id, title, description, bundled, owner) VALUES (?, ?, ?, 0, ?)"
+            " ON CONFLICT DO NOTHING",
+            (deck.id, deck.title, deck.description, owner),
         )
         rows = self._all("SELECT id, position, version, retired FROM cards WHERE deck_id = ?", (deck.id,))
         stored = {id: (position, version, retired) for id, position, version, retired in rows}
@@ -177,6 +182,18 @@ class DeckTables(Connection):
             raise NotFoundError(f"there is no card {card_id!r}")
         deck: str = row[0]
         return deck
+
+    def owner_of_deck(self, deck_id: str) -> str | None:
+        """Return whose a deck is; None where it is shared with all. Raises NotFoundError."""
+        row = self._one("SELECT owner FROM decks WHERE id = ?", (deck_id,))
+        if row is None:
+            raise NotFoundError(f"there is no deck {deck_id!r}")
+        owner: str | None = row[0]
+        return owner
+
+    def owner_of_card(self, card_id: str) -> str | None:
+        """Return whose a card's deck is, as `owner_of_deck`. Raises NotFoundError."""
+        return self.owner_of_deck(self.deck_of(card_id))
 
     def bundled_files(self) -> dict[str, str]:
         """Return the names of the bundled deck files that were read, each with its hash."""

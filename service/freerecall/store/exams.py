@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from freerecall.errors import NotFoundError
-from freerecall.grades import Grade
+from freerecall.grades import Grade, RatedAnswer
 from freerecall.store.rows import (
     GRADE_COLUMNS,
     Appeal,
@@ -17,18 +17,27 @@ from freerecall.store.rows import (
 )
 from freerecall.store.statistics import StatisticsTables
 
-_SITTING = "id, paper_id, name, started_at, ends_at, submitted_at, graded, in_schedule"
+_SITTING = "id, paper_id, name, started_at, ends_at, submitted_at, graded, in_schedule, learner"
 
 
 class ExamTables(StatisticsTables):
     """The part of the store that holds self-tests."""
 
-    def add_paper(self, paper_id: str, title: str, content: str, at: datetime) -> None:
+    def add_paper(self, paper_id: str, title: str, content: str, at: datetime, owner: str = "local") -> None:
         """Store a paper's content; one of that id stays as it is."""
         self._write(
-            "INSERT INTO papers (id, title, content, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (paper_id, title, content, time_text(at)),
+            "INSERT INTO papers (id, title, content, created_at, owner) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
+            (paper_id, title, content, time_text(at), owner),
         )
+
+    def owner_of_paper(self, paper_id: str) -> str | None:
+        """Return whose a paper is; None where its owner was erased. Raises NotFoundError."""
+        row = self._one("SELECT owner FROM papers WHERE id = ?", (paper_id,))
+        if row is None:
+            raise NotFoundError(f"there is no paper {paper_id!r}")
+        owner: str | None = row[0]
+        return owner
 
     def paper(self, paper_id: str) -> tuple[str, str | None]:
         """Return a paper's content and its code, where it is published. Raises NotFoundError."""
@@ -52,24 +61,28 @@ class ExamTables(StatisticsTables):
         assert given is not None  # noqa: S101  (set above)
         return given
 
-    def papers(self) -> list[tuple[str, str, str | None, int]]:
-        """Return (id, title, code, number of sittings) of all papers, the newest first."""
+    def papers(self, owner: str | None = None) -> list[tuple[str, str, str | None, int]]:
+        """Return (id, title, code, number of sittings) of an owner's or of all papers, the newest first."""
+        whose = "" if owner is None else "WHERE p.owner = ?"
         rows: list[tuple[str, str, str | None, int]] = self._all(
             "SELECT p.id, p.title, p.code, (SELECT count(*) FROM sittings s WHERE s.paper_id = p.id)"
-            " FROM papers p ORDER BY p.created_at DESC, p.id LIMIT 500"
+            f" FROM papers p {whose} ORDER BY p.created_at DESC, p.id LIMIT 500",
+            () if owner is None else (owner,),
         )
         return rows
 
     def add_sitting(self, sitting: Sitting) -> None:
         """Begin a sitting."""
         self._write(
-            "INSERT INTO sittings (id, paper_id, name, started_at, ends_at) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO sittings (id, paper_id, name, started_at, ends_at, learner)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
             (
                 sitting.id,
                 sitting.paper_id,
                 sitting.name,
                 time_text(sitting.started_at),
                 time_text(sitting.ends_at) if sitting.ends_at else None,
+                sitting.learner,
             ),
         )
 
@@ -191,6 +204,20 @@ class ExamTables(StatisticsTables):
             for number, rating, reason, at in rows
         }
 
+    def marked_answers(self, paper_id: str) -> dict[int, dict[str, RatedAnswer]]:
+        """Return what was marked, by the question's number and the sitting; the last mark of each."""
+        rows = self._all(
+            "SELECT m.number, m.sitting_id, a.text, m.rating, max(m.id) FROM sittings s"
+            " JOIN marks m ON m.sitting_id = s.id"
+            " JOIN sitting_answers a ON a.sitting_id = m.sitting_id AND a.number = m.number"
+            " WHERE s.paper_id = ? GROUP BY m.sitting_id, m.number ORDER BY 5",
+            (paper_id,),
+        )
+        found: dict[int, dict[str, RatedAnswer]] = {}
+        for number, sitting_id, text, rating, _ in rows:
+            found.setdefault(number, {})[sitting_id] = RatedAnswer(text, rating)
+        return found
+
     def add_appeal(self, sitting_id: str, appeal: Appeal) -> None:
         """Store a learner's objection to a grade."""
         self._write(
@@ -207,7 +234,7 @@ class ExamTables(StatisticsTables):
 
 
 def _sitting(row: Any) -> Sitting:
-    id, paper_id, name, started_at, ends_at, submitted_at, graded, in_schedule = row
+    id, paper_id, name, started_at, ends_at, submitted_at, graded, in_schedule, learner = row
     return Sitting(
         id=id,
         paper_id=paper_id,
@@ -217,4 +244,5 @@ def _sitting(row: Any) -> Sitting:
         submitted_at=datetime.fromisoformat(submitted_at) if submitted_at else None,
         graded=bool(graded),
         in_schedule=bool(in_schedule),
+        learner=learner,
     )

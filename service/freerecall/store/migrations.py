@@ -330,3 +330,52 @@ _M003 = (
     ) {strict}""",
     "CREATE INDEX appeals_of ON appeals (sitting_id, number)",
 )
+
+
+@migrations()
+def m004_accounts(db: Database) -> None:
+    """Accounts and their sessions; owners of decks and papers; whose sitting it is; spending by day.
+
+    A deck without an owner is shared with all. A paper without one is the admins'. Papers from
+    before are the learner's who was alone then. A sitting without a learner was begun by its
+    paper's code.
+    """
+    strict = "STRICT" if db.supports_strict else ""
+    for statement in _M004:
+        db.execute(statement.format(strict=strict))
+
+
+_M004 = (
+    """CREATE TABLE accounts (
+        learner TEXT PRIMARY KEY REFERENCES learners,
+        name TEXT NOT NULL UNIQUE,
+        role TEXT NOT NULL CHECK (role IN ('learner', 'teacher', 'admin')),
+        password TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    ) {strict}""",
+    """CREATE TABLE sessions (
+        hash TEXT PRIMARY KEY,
+        learner TEXT NOT NULL REFERENCES learners,
+        proof TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        used_at TEXT NOT NULL,
+        agent TEXT NOT NULL
+    ) {strict}""",
+    "CREATE INDEX sessions_by_learner ON sessions (learner, used_at)",
+    "CREATE INDEX sessions_by_age ON sessions (created_at)",
+    "CREATE INDEX sessions_by_use ON sessions (used_at)",
+    """CREATE TABLE spending (
+        learner TEXT NOT NULL REFERENCES learners,
+        day TEXT NOT NULL,
+        usd REAL NOT NULL,
+        PRIMARY KEY (learner, day)
+    ) {strict}""",
+    "CREATE INDEX spending_by_day ON spending (day, usd)",
+    "ALTER TABLE decks ADD COLUMN owner TEXT REFERENCES learners",
+    "CREATE INDEX decks_by_owner ON decks (owner)",
+    "ALTER TABLE papers ADD COLUMN owner TEXT REFERENCES learners",
+    "UPDATE papers SET owner = 'local'",
+    "CREATE INDEX papers_by_owner ON papers (owner, created_at)",
+    "ALTER TABLE sittings ADD COLUMN learner TEXT REFERENCES learners",
+    "CREATE INDEX sittings_by_learner ON sittings (learner)",
+)

@@ -38,7 +38,7 @@ class QueueTables(DeckTables):
         Raises NotFoundError for an unknown deck.
         """
         session = session or Session()
-        decks = self._decks_of(deck_id)
+        decks = self._decks_of(deck_id, learner)
         if session.only is Only.CRAM:
             return self._cram(decks, now, learner, session)
         each = [self._values(deck, now, learner, session) for deck in decks]
@@ -56,21 +56,37 @@ class QueueTables(DeckTables):
         return NextCard(None, 0, 0, self._next_due(decks, now, learner))
 
     def decks(self, now: datetime, *, learner: str = "local") -> list[DeckSummary]:
-        """Return all decks by title, with what is due and new at `now` (counted up to 1,000)."""
+        """Return the shared decks and the learner's own by title.
+
+        With what is due and new at `now`, counted up to 1,000.
+        """
         heads = self._all(
             "SELECT d.id, d.title, d.description, (SELECT count(*) FROM cards c WHERE c.deck_id = d.id"
-            " AND c.retired = 0) FROM decks d ORDER BY d.title, d.id"
+            " AND c.retired = 0) FROM decks d WHERE d.owner IS NULL OR d.owner = ? ORDER BY d.title, d.id",
+            (learner,),
         )
-        summaries = []
-        for id, title, description, cards in heads:
-            values = self._values(id, now, learner, Session())
-            due, new = (len(rows(values, Session(), MOST_LISTED)) for rows in (self._due, self._new))
-            summaries.append(DeckSummary(id, title, description, cards, due, new))
-        return summaries
+        return [self._summary(head, now, learner) for head in heads]
 
-    def _decks_of(self, deck_id: str | None) -> list[str]:
+    def deck_summary(self, deck_id: str, now: datetime, *, learner: str = "local") -> DeckSummary:
+        """Return one deck as `decks` does, whoever its owner is. Raises NotFoundError."""
+        head = self._one(
+            "SELECT d.id, d.title, d.description, (SELECT count(*) FROM cards c WHERE c.deck_id = d.id"
+            " AND c.retired = 0) FROM decks d WHERE d.id = ?",
+            (deck_id,),
+        )
+        if head is None:
+            raise NotFoundError(f"there is no deck {deck_id!r}")
+        return self._summary(head, now, learner)
+
+    def _summary(self, head: tuple[str, str, str, int], now: datetime, learner: str) -> DeckSummary:
+        values = self._values(head[0], now, learner, Session())
+        due, new = (len(rows(values, Session(), MOST_LISTED)) for rows in (self._due, self._new))
+        return DeckSummary(*head, due, new)
+
+    def _decks_of(self, deck_id: str | None, learner: str) -> list[str]:
         if deck_id is None:
-            return [id for (id,) in self._all("SELECT id FROM decks ORDER BY id")]
+            rows = self._all("SELECT id FROM decks WHERE owner IS NULL OR owner = ?", (learner,))
+            return sorted(id for (id,) in rows)
         if not self._one("SELECT 1 FROM decks WHERE id = ?", (deck_id,)):
             raise NotFoundError(f"there is no deck {deck_id!r}")
         return [deck_id]
@@ -135,7 +151,8 @@ class QueueTables(DeckTables):
                 "SELECT c.id FROM cards c WHERE c.deck_id = :deck AND c.retired = 0"
                 f"{tag} AND NOT EXISTS (SELECT 1 FROM card_flags f WHERE f.learner = :learner"
                 " AND f.card_id = c.id AND f.suspended = 1) AND NOT EXISTS (SELECT 1 FROM answers a"
-                " WHERE a.session = :session AND :session <> '' AND a.card_id = c.id)",
+                " WHERE a.session = :session AND :session <> '' AND a.card_id = c.id"
+                " AND a.learner = :learner)",
                 values,
             )
             ids += [id for (id,) in rows]
@@ -187,7 +204,7 @@ class QueueTables(DeckTables):
 
     def put_deck_settings(self, learner: str, deck_id: str, settings: DeckSettings) -> None:
         """Store a deck's limits and schedule. Raises NotFoundError for an unknown deck."""
-        self._decks_of(deck_id)
+        self._decks_of(deck_id, learner)
         self._write(
             "INSERT INTO deck_settings (learner, deck_id, new_per_day, reviews_per_day, retention,"
             " parameters) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (learner, deck_id) DO UPDATE SET"

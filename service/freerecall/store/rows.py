@@ -170,7 +170,10 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class Sitting:
-    """One learner's attempt at a paper. `ends_at` None: no limit. `graded`: every grade is final."""
+    """One learner's attempt at a paper. `ends_at` None: no limit. `graded`: every grade is final.
+
+    `learner` None: begun by the paper's code, without an account.
+    """
 
     id: str
     paper_id: str
@@ -180,6 +183,7 @@ class Sitting:
     submitted_at: datetime | None = None
     graded: bool = False
     in_schedule: bool = False
+    learner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

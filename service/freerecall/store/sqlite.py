@@ -8,8 +8,8 @@ from typing import Any
 
 from freerecall.cards import PastReview
 from freerecall.errors import NotFoundError
-from freerecall.grades import Grade, Provenance
-from freerecall.store.exams import ExamTables
+from freerecall.grades import Grade, Provenance, RatedAnswer
+from freerecall.store.accounts import AccountTables
 from freerecall.store.rows import (
     GRADE_COLUMNS,
     Answer,
@@ -34,7 +34,7 @@ _ANSWER = (
 _REVIEW = "id, answer_id, at, rating, source, prior, result"
 
 
-class Store(ExamTables):
+class Store(AccountTables):
     """One learner's or many learners' practice. Made by `Store.open`; any thread may use it.
 
     Methods write in a commit of their own, or in the `transaction` around them.
@@ -98,12 +98,35 @@ class Store(ExamTables):
         rows = self._all("SELECT id FROM answers WHERE stage = 'ungraded' ORDER BY answered_at")
         return [id for (id,) in rows]
 
-    def pending(self, limit: int) -> list[str]:
-        """Return the ids of answers that wait for a language model, the least often tried first."""
+    def pending(self, limit: int, *, day: str = "", budget_usd: float = 1e9) -> list[str]:
+        """Return the ids of answers that wait for a language model, the least often tried first.
+
+        Those of learners who spent `budget_usd` on a `day` are left out.
+        """
         rows = self._all(
-            "SELECT id FROM answers WHERE stage = 'pending' ORDER BY attempts, answered_at LIMIT ?", (limit,)
+            "SELECT id FROM answers WHERE stage = 'pending' AND learner NOT IN"
+            " (SELECT learner FROM spending WHERE day = ? AND usd >= ?)"
+            " ORDER BY attempts, answered_at LIMIT ?",
+            (day, budget_usd, limit),
         )
         return [id for (id,) in rows]
+
+    def waiting(self) -> dict[str, int]:
+        """Return how many answers and sittings wait to be graded."""
+        return dict(
+            self._all(
+                "SELECT 'answers', count(*) FROM answers WHERE stage = 'ungraded'"
+                " UNION ALL SELECT 'verdicts', count(*) FROM answers WHERE stage = 'pending'"
+                " UNION ALL SELECT 'sittings', count(*) FROM sittings"
+                " WHERE graded = 0 AND submitted_at IS NOT NULL"
+            )
+        )
+
+    def overrides_given(self) -> int:
+        """Return how many overrides were ever logged."""
+        (last,) = self._one("SELECT coalesce(max(id), 0) FROM overrides")
+        count: int = last
+        return count
 
     def move(self, answer_id: str, before: Stage, after: Stage) -> bool:
         """Take an answer from one stage to the next. Return False if it was not in `before`."""
@@ -155,6 +178,16 @@ class Store(ExamTables):
             "SELECT at, rating, replaced, reason FROM overrides WHERE answer_id = ? ORDER BY id", (answer_id,)
         )
         return [Override(answer_id, datetime.fromisoformat(at), *rest) for at, *rest in rows]
+
+    def rated_answers(self, row: Answer, limit: int = 200) -> tuple[RatedAnswer, ...]:
+        """Return the learner's other answers to the same version of a card that they rated themself."""
+        rows = self._all(
+            "SELECT a.text, r.rating FROM reviews r JOIN answers a ON a.id = r.answer_id"
+            " WHERE r.learner = ? AND r.card_id = ? AND r.source = 'override' AND a.card_version = ?"
+            " AND a.id <> ? ORDER BY r.at DESC LIMIT ?",
+            (row.learner, row.card_id, row.card_version, row.id, limit),
+        )
+        return tuple(RatedAnswer(text, rating) for text, rating in rows)
 
     def add_review(self, answer: Answer, rating: int, prior: JsonObject, result: JsonObject) -> Review:
         """Log the step that an answer makes in its card's schedule."""

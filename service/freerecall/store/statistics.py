@@ -22,7 +22,7 @@ class StatisticsTables(QueueTables):
 
         Raises NotFoundError for an unknown deck.
         """
-        self._decks_of(deck_id)
+        self._decks_of(deck_id, learner)
         today = now.astimezone().date()
         values: dict[str, Any] = {
             "learner": learner,

@@ -1,13 +1,16 @@
 """The pages of a deck: its cards, a card to edit and try, its settings, import and export."""
 
+import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import UploadFile
 
-from freerecall import decks, grading, library, practice, scheduling
-from freerecall.api.service import Service, now, service_of
+from freerecall import access, decks, grading, library, practice, scheduling
+from freerecall.access import Identity
+from freerecall.api.rules import CardToUse, DeckToUse, TheService, Who
+from freerecall.api.service import Service, now
 from freerecall.cards import Card, Kind
 from freerecall.decks.points import dump_points, load_points
 from freerecall.errors import FreerecallError, InputError, NotFoundError
@@ -17,7 +20,6 @@ from freerecall.web.marks import marked
 from freerecall.web.render import render
 from freerecall.wording import until
 
-TheService = Annotated[Service, Depends(service_of)]
 Text = Annotated[str, Form(max_length=100_000)]
 PAGE = 50
 
@@ -26,18 +28,20 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 @router.get("/decks/{deck_id}")
 def deck_page(
-    deck_id: str,
+    deck_id: DeckToUse,
+    who: Who,
     service: TheService,
     q: Annotated[str, Query(max_length=200)] = "",
     tag: Annotated[str, Query(max_length=200)] = "",
     page: Annotated[int, Query(ge=1, le=10_000)] = 1,
 ) -> Response:
     """A deck's cards, to look through and to search."""
-    return _deck_page(deck_id, service, q=q, tag=tag, page=page)
+    return _deck_page(deck_id, who, service, q=q, tag=tag, page=page)
 
 
 def _deck_page(
     deck_id: str,
+    who: Identity,
     service: Service,
     *,
     q: str = "",
@@ -47,9 +51,7 @@ def _deck_page(
     status: int = 200,
 ) -> Response:
     store = service.store
-    deck = next((one for one in store.decks(now(), learner=service.learner) if one.id == deck_id), None)
-    if deck is None:
-        raise NotFoundError(f"there is no deck {deck_id!r}")
+    deck = store.deck_summary(deck_id, now(), learner=who.learner)
     cards, count = store.find_cards(deck_id, q, tag, limit=PAGE, offset=(page - 1) * PAGE)
     return render(
         "deck.html",
@@ -62,7 +64,7 @@ def _deck_page(
         q=q,
         tag=tag,
         tags=store.tags(deck_id),
-        settings=store.deck_settings(service.learner, deck_id),
+        settings=store.deck_settings(who.learner, deck_id),
         retention=scheduling.RETENTION,
         formats=decks.WRITTEN,
         said=said,
@@ -71,14 +73,15 @@ def _deck_page(
 
 @router.post("/decks/{deck_id}/settings")
 def settings_form(
-    deck_id: str,
+    deck_id: DeckToUse,
+    who: Who,
     service: TheService,
     new_per_day: Annotated[str, Form(max_length=10)] = "",
     reviews_per_day: Annotated[str, Form(max_length=10)] = "",
     retention: Annotated[str, Form(max_length=10)] = "",
 ) -> Response:
     """Limits and retention."""
-    before = service.store.deck_settings(service.learner, deck_id)
+    before = service.store.deck_settings(who.learner, deck_id)
     try:
         settings = DeckSettings(
             _number(new_per_day, "new cards a day"),
@@ -86,29 +89,29 @@ def settings_form(
             _share(retention),
             before.parameters,
         )
-        library.configure(service.store, deck_id, settings, service.learner)
+        library.configure(service.store, deck_id, settings, who.learner)
     except InputError as error:
-        return _deck_page(deck_id, service, said=str(error), status=422)
-    return _deck_page(deck_id, service, said="Saved.")
+        return _deck_page(deck_id, who, service, said=str(error), status=422)
+    return _deck_page(deck_id, who, service, said="Saved.")
 
 
 @router.post("/decks/{deck_id}/fit")
-def fit_form(deck_id: str, service: TheService) -> Response:
+def fit_form(deck_id: DeckToUse, who: Who, service: TheService) -> Response:
     """Fit the schedule to the learner's own reviews."""
     try:
-        library.fit_schedule(service.store, deck_id, service.learner)
+        library.fit_schedule(service.store, deck_id, who.learner)
     except InputError as error:
-        return _deck_page(deck_id, service, said=f"Not fitted: {error}.", status=422)
-    return _deck_page(deck_id, service, said="The schedule is fitted to your reviews from now on.")
+        return _deck_page(deck_id, who, service, said=f"Not fitted: {error}.", status=422)
+    return _deck_page(deck_id, who, service, said="The schedule is fitted to your reviews from now on.")
 
 
 @router.get("/decks/{deck_id}/export")
 def export(
-    deck_id: str, service: TheService, format: Annotated[str, Query(max_length=20)] = "toml"
+    deck_id: DeckToUse, who: Who, service: TheService, format: Annotated[str, Query(max_length=20)] = "toml"
 ) -> Response:
     """The deck as a file."""
     deck = service.store.deck(deck_id)
-    content = decks.write_deck(deck, format, service.store.history(service.learner, deck_id))
+    content = decks.write_deck(deck, format, service.store.history(who.learner, deck_id))
     name = f"{deck_id}.{decks.WRITTEN[format]}"
     return Response(
         content,
@@ -118,14 +121,15 @@ def export(
 
 
 @router.get("/cards/{card_id}")
-def card_page(card_id: str, service: TheService) -> Response:
+def card_page(card_id: CardToUse, who: Who, service: TheService) -> Response:
     """A card with all that belongs to it."""
-    return _card_page(service, service.store.card(card_id))
+    return _card_page(who, service, service.store.card(card_id))
 
 
 @router.post("/cards/{card_id}")
 def card_form(
-    card_id: str,
+    card_id: CardToUse,
+    who: Who,
     service: TheService,
     question: Text = "",
     reference: Text = "",
@@ -139,9 +143,11 @@ def card_form(
 ) -> Response:
     """Save the card, try an answer against it as it is in the form, or put it aside."""
     if action in library.HOLDS:
-        library.hold(service.store, card_id, action, now=now(), learner=service.learner)
+        library.hold(service.store, card_id, action, now=now(), learner=who.learner)
         said = "Put aside." if action != "release" else "It is asked again."
-        return _card_page(service, service.store.card(card_id), said=said)
+        return _card_page(who, service, service.store.card(card_id), said=said)
+    if action == "save":
+        access.check_card(service.store, who, card_id, change=True)
     form = {
         "question": question,
         "reference": reference,
@@ -152,11 +158,12 @@ def card_form(
         "tags": tags,
     }
     try:
-        card = library.edit_card(service.store, _card(card_id, form), save=action == "save")
+        card = library.edit_card(service.store, _card_of(card_id, form), save=action == "save")
     except NotFoundError:
         raise
     except FreerecallError as error:
         return _card_page(
+            who,
             service,
             service.store.card(card_id),
             form=form,
@@ -165,12 +172,13 @@ def card_form(
             status=422,
         )
     if action == "save":
-        return _card_page(service, card, answer=answer, said="Saved.")
+        return _card_page(who, service, card, answer=answer, said="Saved.")
     grade = grading.grade_embedded(card, answer[: practice.MAX_ANSWER])
-    return _card_page(service, card, form=form, answer=answer, grade=grade)
+    return _card_page(who, service, card, form=form, answer=answer, grade=grade)
 
 
 def _card_page(
+    who: Identity,
     service: Service,
     card: Card,
     *,
@@ -180,12 +188,13 @@ def _card_page(
     said: str = "",
     status: int = 200,
 ) -> Response:
-    ids = service.store.answers_to(card.id, service.learner)
+    ids = service.store.answers_to(card.id, who.learner)
     past = [practice.result(service.store, id) for id in ids]
     return render(
         "card.html",
         status,
         card=card,
+        may_change=access.may_change_card(service.store, who, card.id),
         deck_id=service.store.deck_of(card.id),
         form=form or _form(card),
         kinds=list(Kind),
@@ -197,20 +206,8 @@ def _card_page(
     )
 
 
-def _form(card: Card) -> dict[str, str]:
-    return {
-        "question": card.question,
-        "reference": card.reference,
-        "kind": card.kind.value,
-        "points": dump_points(card.points),
-        "alternatives": "\n".join(card.alternatives),
-        "footnote": card.footnote,
-        "tags": _dump_tags(card.tags),
-    }
-
-
-def _card(card_id: str, form: dict[str, str]) -> Card:
-    """Read what `_form` wrote. Raises InputError, DeckError."""
+def _card_of(card_id: str, form: dict[str, str]) -> Card:
+    """Return the card of a form: key points as decks.points writes them, alternatives one a line."""
     try:
         kind = Kind(form["kind"])
     except ValueError:
@@ -227,6 +224,18 @@ def _card(card_id: str, form: dict[str, str]) -> Card:
     )
 
 
+def _form(card: Card) -> dict[str, str]:
+    return {
+        "question": card.question,
+        "reference": card.reference,
+        "kind": card.kind.value,
+        "points": dump_points(card.points),
+        "alternatives": "\n".join(card.alternatives),
+        "footnote": card.footnote,
+        "tags": _dump_tags(card.tags),
+    }
+
+
 def _dump_tags(tags: tuple[str, ...]) -> str:
     """Return tags separated by blanks; by commas where a tag has a blank in it."""
     if any(" " in tag for tag in tags):
@@ -235,13 +244,13 @@ def _dump_tags(tags: tuple[str, ...]) -> str:
 
 
 @router.get("/import")
-def import_page() -> Response:
+def import_page(_: Who) -> Response:
     """Choose a file."""
     return render("import.html", formats=decks.FORMATS, said="", seen=None, key="")
 
 
 @router.post("/import")
-async def preview_form(request: Request, service: TheService) -> Response:
+async def preview_form(request: Request, who: Who, service: TheService) -> Response:
     """Show what is in a file before anything is stored."""
     form = await request.form(max_files=1, max_fields=8)
     file = form.get("file")
@@ -249,18 +258,18 @@ async def preview_form(request: Request, service: TheService) -> Response:
         return render("import.html", 422, formats=decks.FORMATS, said="Choose a file.", seen=None, key="")
     content, name = await file.read(), file.filename
     try:
-        seen = library.preview(service.store, content, name)
+        seen = await asyncio.to_thread(library.preview, service.store, content, name, who=who)
     except FreerecallError as error:
         return render("import.html", 422, formats=decks.FORMATS, said=str(error), seen=None, key="")
-    key = service.keep_upload(name, content)
+    key = service.keep_upload(who, name, content)
     return render("import.html", formats=decks.FORMATS, said="", seen=seen, key=key)
 
 
 @router.post("/import/{key}")
-def import_form(key: str, service: TheService) -> Response:
+def import_form(key: str, who: Who, service: TheService) -> Response:
     """Store what the preview showed."""
-    name, content = service.take_upload(key)
-    read, _ = library.import_deck(service.store, content, name=name)
+    name, content = service.take_upload(who, key)
+    read, _ = library.import_deck(service.store, content, name=name, who=who)
     return RedirectResponse(f"/decks/{read.deck.id}", status_code=303)
 
 

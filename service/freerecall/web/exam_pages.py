@@ -5,11 +5,13 @@ import io
 import secrets
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from freerecall import classes, exams, papers
-from freerecall.api.service import Service, now, service_of
+from freerecall import access, classes, exams, papers
+from freerecall.access import Identity
+from freerecall.api.rules import Anyone, ClassPaper, OwnPaper, SittingToRead, SittingToWrite, TheService, Who
+from freerecall.api.service import Service, now
 from freerecall.cards import Kind
 from freerecall.errors import ConflictError, InputError
 from freerecall.papers import Spec
@@ -18,24 +20,23 @@ from freerecall.report_pdf import can_write, write_pdf
 from freerecall.web.marks import marked
 from freerecall.web.render import render
 
-TheService = Annotated[Service, Depends(service_of)]
 Short = Annotated[str, Form(max_length=500)]
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 @router.get("/exams")
-def exams_page(service: TheService) -> Response:
+def exams_page(who: Who, service: TheService) -> Response:
     """The papers, and a form for a new one."""
-    return _exams_page(service)
+    return _exams_page(who, service)
 
 
-def _exams_page(service: Service, said: str = "", status: int = 200) -> Response:
+def _exams_page(who: Identity, service: Service, said: str = "", status: int = 200) -> Response:
     return render(
         "exams.html",
         status,
-        papers=service.store.papers(),
-        decks=service.store.decks(now(), learner=service.learner),
+        papers=service.store.papers(access.papers_of(who)),
+        decks=service.store.decks(now(), learner=who.learner),
         seed=secrets.randbelow(100_000),
         kinds=list(Kind),
         said=said,
@@ -44,6 +45,7 @@ def _exams_page(service: Service, said: str = "", status: int = 200) -> Response
 
 @router.post("/exams")
 def compose_form(
+    who: Who,
     service: TheService,
     title: Short = "Self-test",
     deck: Short = "",
@@ -68,18 +70,20 @@ def compose_form(
             seed=_number("seed", seed),
             title=title,
         )
-        paper = papers.compose(service.store, spec, now=now())
+        paper = papers.compose(service.store, spec, now=now(), learner=who.learner)
     except InputError as error:
-        return _exams_page(service, str(error), 422)
+        return _exams_page(who, service, str(error), 422)
     return RedirectResponse(f"/exams/{paper.id}", status_code=303)
 
 
 @router.get("/exams/{paper_id}")
-def exam_page(paper_id: str, service: TheService) -> Response:
+def exam_page(paper_id: OwnPaper, who: Who, service: TheService) -> Response:
     """A paper: begin, publish, and how a class did."""
     found = classes.reports(service.store, paper_id)
     return render(
         "exam.html",
+        teaches=who.teaches,
+        name=who.name or "me",
         paper=papers.find_paper(service.store, paper_id),
         reports=found,
         figures=classes.question_figures(found),
@@ -90,22 +94,22 @@ def exam_page(paper_id: str, service: TheService) -> Response:
 
 
 @router.post("/exams/{paper_id}/publish")
-def publish_form(paper_id: str, service: TheService) -> Response:
+def publish_form(paper_id: ClassPaper, service: TheService) -> Response:
     """Give it a code."""
     papers.publish(service.store, paper_id)
     return RedirectResponse(f"/exams/{paper_id}", status_code=303)
 
 
 @router.post("/exams/{paper_id}/sittings")
-def start_form(paper_id: str, service: TheService, name: Short = "") -> Response:
+def start_form(paper_id: OwnPaper, who: Who, service: TheService, name: Short = "") -> Response:
     """Begin."""
-    sitting = exams.start(service.store, paper_id, name, now=now())
+    sitting = exams.start_as(service.store, paper_id, name, who, now=now())
     return RedirectResponse(f"/sittings/{sitting.id}", status_code=303)
 
 
 @router.post("/exams/{paper_id}/marks")
 def mark_form(
-    paper_id: str,
+    paper_id: ClassPaper,
     service: TheService,
     sitting_id: Short,
     number: Annotated[int, Form(ge=1, le=papers.MAX_QUESTIONS)],
@@ -117,17 +121,20 @@ def mark_form(
 
 
 @router.get("/sit/{code}")
-def sit_page(code: str, service: TheService) -> Response:
+def sit_page(code: str, who: Anyone, service: TheService) -> Response:
     """Who are you?"""
-    return _sit_page(code, service)
+    return _sit_page(code, who, service)
 
 
-def _sit_page(code: str, service: Service, said: str = "", status: int = 200) -> Response:
+def _sit_page(
+    code: str, who: Identity | None, service: Service, said: str = "", status: int = 200
+) -> Response:
     paper = papers.find_paper(service.store, service.store.paper_of_code(code.upper()))
     return render(
         "sit.html",
         status,
         code=code,
+        name=who.name if who else "",
         title=paper.spec.title,
         count=len(paper.questions),
         minutes=paper.spec.minutes,
@@ -136,37 +143,36 @@ def _sit_page(code: str, service: Service, said: str = "", status: int = 200) ->
 
 
 @router.post("/sit/{code}")
-def sit_form(code: str, service: TheService, name: Short = "") -> Response:
+def sit_form(code: str, who: Anyone, service: TheService, name: Short = "") -> Response:
     """Begin a published paper."""
     paper_id = service.store.paper_of_code(code.upper())
     try:
-        sitting = exams.start(service.store, paper_id, name, now=now())
+        sitting = exams.start_as(service.store, paper_id, name, who, now=now())
     except InputError as error:
-        return _sit_page(code, service, str(error), 422)
+        return _sit_page(code, who, service, str(error), 422)
     return RedirectResponse(f"/sittings/{sitting.id}", status_code=303)
 
 
 @router.get("/sittings/{sitting_id}")
-def sitting_page(sitting_id: str, service: TheService) -> Response:
+def sitting_page(sitting_id: SittingToWrite, service: TheService) -> Response:
     """All questions on one page, what was typed in them; the report once it is handed in."""
-    sitting, at = service.store.sitting(sitting_id), now()
-    if sitting.ends_at and at > sitting.ends_at and sitting.submitted_at is None:
-        sitting = exams.submit(service.store, sitting_id, now=at)
-        service.exam_submitted()
+    at = now()
+    sitting = exams.close_if_over(service.store, service.store.sitting(sitting_id), now=at)
     if sitting.submitted_at is not None:
+        service.exam_submitted()
         return RedirectResponse(f"/sittings/{sitting_id}/report", status_code=303)
     return render(
         "sitting.html",
         sitting=sitting,
         paper=papers.find_paper(service.store, sitting.paper_id),
         answers=service.store.sitting_answers(sitting_id),
-        left=round((sitting.ends_at - at).total_seconds(), 1) if sitting.ends_at else None,
+        left=max(round((sitting.ends_at - at).total_seconds(), 1), 0.0) if sitting.ends_at else None,
         longest=MAX_ANSWER,
     )
 
 
 @router.post("/sittings/{sitting_id}")
-async def hand_in_form(sitting_id: str, request: Request, service: TheService) -> Response:
+async def hand_in_form(sitting_id: SittingToWrite, request: Request, service: TheService) -> Response:
     """Keep what the form holds, then close: this works without scripts as well."""
     form = await request.form(max_files=0, max_fields=2 * papers.MAX_QUESTIONS + 10)
     typed = service.store.sitting_answers(sitting_id)
@@ -189,20 +195,24 @@ async def hand_in_form(sitting_id: str, request: Request, service: TheService) -
 
 
 @router.get("/sittings/{sitting_id}/report")
-def report_page(sitting_id: str, service: TheService) -> Response:
+def report_page(sitting_id: SittingToRead, who: Anyone, service: TheService) -> Response:
     """How it went, question by question."""
     found = exams.report(service.store, sitting_id)
     others = classes.reports(service.store, found.sitting.paper_id)
     earlier = [
         one
         for one in others
-        if one.sitting.name == found.sitting.name and one.sitting.started_at < found.sitting.started_at
+        if one.sitting.learner == found.sitting.learner
+        and one.sitting.name == found.sitting.name
+        and one.sitting.started_at < found.sitting.started_at
     ]
+    mine = found.sitting.learner is None or (who is not None and who.learner == found.sitting.learner)
     return render(
         "report.html",
+        mine=mine,
         found=found,
         earlier=earlier[-10:] if not found.paper.code else [],
-        own=not found.paper.code,
+        own=mine and who is not None and not found.paper.code,
         pdf=can_write(),
         marks={
             item.number: marked(item.answer, item.grade.evidence if item.grade else ())
@@ -212,7 +222,7 @@ def report_page(sitting_id: str, service: TheService) -> Response:
 
 
 @router.get("/sittings/{sitting_id}/report.csv")
-def report_csv(sitting_id: str, service: TheService) -> Response:
+def report_csv(sitting_id: SittingToRead, service: TheService) -> Response:
     """The report as a table."""
     found = exams.report(service.store, sitting_id)
     file = io.StringIO()
@@ -226,7 +236,7 @@ def report_csv(sitting_id: str, service: TheService) -> Response:
 
 
 @router.get("/sittings/{sitting_id}/report.pdf")
-def report_as_pdf(sitting_id: str, service: TheService) -> Response:
+def report_as_pdf(sitting_id: SittingToRead, service: TheService) -> Response:
     """The report to print or to keep."""
     content = write_pdf(exams.report(service.store, sitting_id))
     return Response(content, media_type="application/pdf")
@@ -234,7 +244,7 @@ def report_as_pdf(sitting_id: str, service: TheService) -> Response:
 
 @router.post("/sittings/{sitting_id}/appeal")
 def appeal_form(
-    sitting_id: str,
+    sitting_id: SittingToWrite,
     service: TheService,
     number: Annotated[int, Form(ge=1, le=papers.MAX_QUESTIONS)],
     text: Annotated[str, Form(max_length=2_000)],
@@ -245,11 +255,11 @@ def appeal_form(
 
 
 @router.post("/sittings/{sitting_id}/schedule")
-def schedule_form(sitting_id: str, service: TheService) -> Response:
+def schedule_form(sitting_id: SittingToWrite, who: Who, service: TheService) -> Response:
     """Let the answers count as reviews, where the paper is the learner's own."""
     if exams.report(service.store, sitting_id).paper.code:
         raise ConflictError("a class's sitting does not feed a schedule")
-    exams.feed_schedule(service.store, sitting_id, now=now())
+    exams.feed_schedule(service.store, sitting_id, now=now(), who=who)
     return RedirectResponse(f"/sittings/{sitting_id}/report", status_code=303)
 
 

@@ -1,20 +1,23 @@
-"""The pages: all of them put together, the list of decks, the figures, the login."""
+"""The pages: all of them put together, the list of decks, the figures."""
 
-import hmac
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, FastAPI, Form
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-from freerecall.api.guard import COOKIE, cookie_value
-from freerecall.api.service import Service, now, service_of
-from freerecall.web import deck_pages, exam_pages, practice_pages
+from freerecall.api.rules import AskedDeck, TheService, Who
+from freerecall.api.service import now
+from freerecall.web import account_pages, deck_pages, exam_pages, practice_pages
 from freerecall.web.charts import columns
 from freerecall.web.render import STATIC, render
 
-TheService = Annotated[Service, Depends(service_of)]
-_ERRORS = {404: "Not here", 401: "Not logged in", 403: "Not allowed", 413: "Too large", 422: "Not quite"}
+_ERRORS = {
+    404: "Not here",
+    401: "Not logged in",
+    403: "Not allowed",
+    429: "Too often",
+    413: "Too large",
+    422: "Not quite",
+}
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -26,28 +29,28 @@ def error_page(status: int, detail: str) -> Response:
 
 def install(app: FastAPI) -> None:
     """Add the pages and what they load."""
-    for part in (router, practice_pages.router, deck_pages.router, exam_pages.router):
+    for part in (router, practice_pages.router, deck_pages.router, exam_pages.router, account_pages.router):
         app.include_router(part)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
 
 @router.get("/")
-def decks_page(service: TheService) -> Response:
+def decks_page(who: Who, service: TheService) -> Response:
     """Which deck?"""
-    decks = service.store.decks(now(), learner=service.learner)
-    return render("decks.html", decks=decks)
+    decks = service.store.decks(now(), learner=who.learner)
+    return render("decks.html", decks=decks, who=who)
 
 
 @router.get("/statistics")
-def statistics_page(service: TheService, deck: str = "") -> Response:
+def statistics_page(who: Who, service: TheService, deck: AskedDeck) -> Response:
     """How does it go?"""
-    found = service.store.statistics(deck or None, now(), learner=service.learner)
+    found = service.store.statistics(deck, now(), learner=who.learner)
     weeks = [(week, round(100 * passed / of)) for week, passed, of in found.retention]
     questions = {card: service.store.card(card).question for card, _, _ in found.missed}
     return render(
         "statistics.html",
-        deck=deck,
-        decks=service.store.decks(now(), learner=service.learner),
+        deck=deck or "",
+        decks=service.store.decks(now(), learner=who.learner),
         found=found,
         questions=questions,
         total=sum(found.ratings),
@@ -65,19 +68,3 @@ def statistics_page(service: TheService, deck: str = "") -> Response:
             ),
         ],
     )
-
-
-@router.get("/login")
-def login_page() -> Response:
-    return render("login.html", wrong=False)
-
-
-@router.post("/login")
-def login(service: TheService, token: Annotated[str, Form(max_length=1_000)] = "") -> Response:
-    """Trade the token for a cookie that this browser alone holds."""
-    expected = service.settings.token
-    if not expected or not hmac.compare_digest(token.strip().encode(), expected.encode()):
-        return render("login.html", 403, wrong=True)
-    answer = RedirectResponse("/", status_code=303)
-    answer.set_cookie(COOKIE, cookie_value(expected), max_age=30 * 86_400, httponly=True, samesite="strict")
-    return answer

@@ -8,15 +8,15 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Depends, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from freerecall import library, practice
-from freerecall.api.service import Service, now, service_of
+from freerecall import access, library, practice
+from freerecall.access import Identity
+from freerecall.api.rules import OwnAnswer, TheService, Who
+from freerecall.api.service import Service, now
 from freerecall.practice import MAX_ANSWER, AnswerResult
 from freerecall.store import NextCard, Only, Session
 from freerecall.web.marks import marked
 from freerecall.web.render import render
 from freerecall.wording import changes, until
-
-TheService = Annotated[Service, Depends(service_of)]
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -75,6 +75,7 @@ TheSession = Annotated[Session, Depends(chosen_session)]
 @router.get("/practice")
 @router.get("/practice/{deck_id}")
 def question_page(
+    who: Who,
     service: TheService,
     session: TheSession,
     deck_id: str = "",
@@ -88,15 +89,19 @@ def question_page(
     """
     at, sitting = now(), Sitting(deck_id, session)
     missed: list[str] = []
+    if deck_id:
+        access.check_deck(service.store, who, deck_id)
     if again:
+        access.check_answer(service.store, who, again)
         before = practice.result(service.store, again)
         following = NextCard(before.card, 0, 0, None)
         missed = ["" for item in before.grade.evidence if item.verdict not in ("covered",)]
     elif card:
+        access.check_card(service.store, who, card)
         following = NextCard(service.store.card(card), 0, 0, None)
     else:
         following = practice.next_card(
-            service.store, deck_id or None, now=at, learner=service.learner, session=session
+            service.store, deck_id or None, now=at, learner=who.learner, session=session
         )
     if following.card is None:
         when = until(following.next_due, at) if following.next_due else ""
@@ -120,6 +125,7 @@ def question_page(
 @router.post("/practice")
 @router.post("/practice/{deck_id}")
 def answer_form(
+    who: Who,
     service: TheService,
     session: TheSession,
     card_id: Annotated[str, Form()],
@@ -135,6 +141,7 @@ def answer_form(
     text = "" if dont_know else answer.replace("\r\n", "\n")
     elapsed = int(elapsed_ms) if elapsed_ms.isdecimal() and len(elapsed_ms) <= 12 else None
     result = service.submit(
+        who,
         card_id,
         text,
         client_answer_id,
@@ -149,6 +156,7 @@ def answer_form(
 @router.post("/hold")
 @router.post("/hold/{deck_id}")
 def hold_form(
+    who: Who,
     service: TheService,
     session: TheSession,
     card_id: Annotated[str, Form(max_length=400)],
@@ -156,19 +164,22 @@ def hold_form(
     deck_id: str = "",
 ) -> Response:
     """Not now: another card."""
-    library.hold(service.store, card_id, how, now=now(), learner=service.learner)
+    access.check_card(service.store, who, card_id)
+    library.hold(service.store, card_id, how, now=now(), learner=who.learner)
     return RedirectResponse(Sitting(deck_id, session).address, status_code=303)
 
 
 @router.get("/answers/{answer_id}")
-def result_page(answer_id: str, service: TheService, session: TheSession, deck: str = "") -> Response:
+def result_page(
+    answer_id: OwnAnswer, who: Who, service: TheService, session: TheSession, deck: str = ""
+) -> Response:
     """The rating, the evidence for it, and what follows."""
-    return _result(practice.result(service.store, answer_id), Sitting(deck, session), service)
+    return _result(practice.result(service.store, answer_id), Sitting(deck, session), who, service)
 
 
 @router.post("/answers/{answer_id}/override")
 def override_form(
-    answer_id: str,
+    answer_id: OwnAnswer,
     service: TheService,
     session: TheSession,
     rating: Annotated[int, Form(ge=1, le=5)],
@@ -182,7 +193,7 @@ def override_form(
 
 @router.post("/answers/{answer_id}/undo")
 def undo_form(
-    answer_id: str,
+    answer_id: OwnAnswer,
     service: TheService,
     session: TheSession,
     deck: Annotated[str, Query(max_length=200)] = "",
@@ -194,9 +205,9 @@ def undo_form(
 
 @router.post("/undo")
 @router.post("/undo/{deck_id}")
-def undo_last_form(service: TheService, session: TheSession, deck_id: str = "") -> Response:
+def undo_last_form(who: Who, service: TheService, session: TheSession, deck_id: str = "") -> Response:
     """Take the last answer back from wherever one is."""
-    last = service.store.last_answer(service.learner)
+    last = service.store.last_answer(who.learner)
     sitting = Sitting(deck_id, session)
     if last is None:
         return RedirectResponse(sitting.address, status_code=303)
@@ -204,7 +215,8 @@ def undo_last_form(service: TheService, session: TheSession, deck_id: str = "") 
     return RedirectResponse(sitting.with_more(f"card={quote(card.id)}"), status_code=303)
 
 
-def _result(result: AnswerResult, sitting: Sitting, service: Service) -> Response:
+def _result(result: AnswerResult, sitting: Sitting, who: Identity, service: Service) -> Response:
+    asks = service.asks_model(who.learner)
     return render(
         "result.html",
         result=result,
@@ -214,7 +226,8 @@ def _result(result: AnswerResult, sitting: Sitting, service: Service) -> Respons
         pieces=marked(result.answer, result.grade.evidence),
         due=until(result.due, now()),
         sure=_sure(result.grade.confidence),
-        waiting=result.pending and service.llm is not None,
+        waiting=result.pending and asks,
+        spent=result.pending and service.llm is not None and not asks,
         changed_from=result.earlier[-1].rating if result.earlier else None,
         changes=changes(result.earlier[-1], result.grade) if result.earlier else [],
         missed=any(item.verdict != "covered" for item in result.grade.evidence),
