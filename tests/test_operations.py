@@ -14,9 +14,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import scripted_llm as scripted
-from freerecall.settings import VARIABLES, load, unknown
+from freerecall.settings import VARIABLES, load, readme_table, remarks
 from scripted_llm import ScriptedLLM
 from service_process import environment, running_service
+from terminal import Terminal
 
 CANARY = "sk-canary-5ca1ab1e-0123456789"
 TYPED = "xylophone-quokka-marmalade"
@@ -122,15 +123,48 @@ def test_metrics_are_for_the_token_alone(tmp_path: Path) -> None:
 
 
 def test_a_slip_in_a_variable_is_told() -> None:
-    assert unknown({"FREERECALL_MODLE": "x", "HOME": "/"}) == [
+    assert remarks({"FREERECALL_MODLE": "x", "HOME": "/"}) == [
         "FREERECALL_MODLE is no setting; did you mean FREERECALL_MODEL?"
     ]
-    assert unknown(dict.fromkeys(VARIABLES, "")) == []
+    assert remarks(dict.fromkeys(VARIABLES, "")) == []
 
 
-def test_the_readme_lists_every_setting_and_no_other() -> None:
-    table = README.read_text(encoding="utf-8").partition("## Settings")[2].partition("\n## ")[0]
-    assert set(re.findall(r"^\| `(FREERECALL_\w+)` \|", table, re.MULTILINE)) == set(VARIABLES)
+def test_a_setting_that_does_nothing_is_told() -> None:
+    base = {"FREERECALL_API_BASE": "http://127.0.0.1:1/v1", "FREERECALL_GRADER": "llm"}
+    assert [remark.split()[0] for remark in remarks(base)] == list(base)
+    assert remarks({**base, "FREERECALL_MODEL": "m"}) == []
+
+
+def test_the_readme_has_the_table_of_settings() -> None:
+    assert readme_table() in README.read_text(encoding="utf-8")
+
+
+def test_settings_in_force_are_shown_without_secrets(
+    freerecall: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {
+        "API_KEY": CANARY,
+        "TOKEN": TOKEN,
+        "MODEL": "m",
+        "API_BASE": f"http://me:{CANARY}@model.example:9/v1?key={CANARY}",
+        "RATE": "7",
+    }.items():
+        monkeypatch.setenv(f"FREERECALL_{name}", value)
+    done = freerecall("settings")
+    shown = {line.split()[0]: line.split()[1:] for line in done.out.splitlines()}
+    assert done.code == 0
+    assert tuple(shown) == VARIABLES
+    assert shown["FREERECALL_RATE"] == ["7", "set"]
+    assert shown["FREERECALL_GRADER"] == ["hybrid", "default"]
+    assert shown["FREERECALL_API_BASE"] == ["http://model.example:9/v1", "set"]
+    assert shown["FREERECALL_TOKEN"] == ["(set,", "not", "shown)", "set"]
+    assert CANARY not in done.out + done.err
+    assert TOKEN not in done.out + done.err
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FREERECALL_DATA", str(tmp_path / "file" / "data"))
+    refused = freerecall("settings")
+    assert refused.code == 2
+    assert "FREERECALL_DATA" in refused.err
 
 
 @pytest.mark.parametrize(
@@ -146,6 +180,11 @@ def test_the_readme_lists_every_setting_and_no_other() -> None:
         ("PROXY", "nowhere"),
         ("GRADER", "both"),
         ("PROMPT", "../secret"),
+        ("API_BASE", "localhost:8080"),
+        ("API_BASE", "ftp://model.example/v1"),
+        ("API_BASE", "http:///v1"),
+        ("API_BASE", "http://[::1/v1"),
+        ("API_BASE", "http://model.example:http/v1"),
     ],
 )
 def test_an_unusable_setting_is_named_at_the_start(name: str, value: str) -> None:

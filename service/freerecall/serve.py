@@ -9,7 +9,7 @@ import uvicorn
 
 from freerecall import logs
 from freerecall.errors import FreerecallError, SettingsError
-from freerecall.settings import Settings, unknown
+from freerecall.settings import Settings, remarks
 
 SHORTEST_TOKEN = 16
 """Characters, where other machines can reach the service."""
@@ -30,7 +30,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
     `port` 0 takes any free one. Raises SettingsError where others could reach the service
     and neither a token nor an account protects it, FreerecallError where the address cannot be had.
     """
-    for remark in unknown():
+    for remark in remarks():
         print(f"freerecall: {remark}", file=sys.stderr)
     logs.setup(settings.log, settings.log_level)
     loopback = is_loopback(host) and not settings.proxy
