@@ -1,5 +1,7 @@
 """What the API offers a learner beside answering: choosing, taking back, putting aside, editing, figures."""
 
+import html
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +95,35 @@ def test_a_card_is_changed_and_bad_changes_are_refused(api: httpx.Client) -> Non
     assert reply.json()["footnote"] == "<b>seen</b>"
     assert api.put(f"/cards/{CARD}", json={**body, "reference": ""}).status_code == 422
     assert api.put("/cards/nope", json=body).status_code == 404
+    assert api.put(f"/cards/{CARD}", json=body).json() == card
+
+
+def test_a_card_keeps_what_a_form_would_split(api: httpx.Client) -> None:
+    card = api.get(f"/cards/{CARD}").json()
+    body = {name: card[name] for name in card if name != "id"}
+    points = [
+        {"text": "a | b", "accept": ["c|d", "\\|"], "weight": 2.5},
+        {"text": "doubled (x2)", "accept": [], "weight": 1.0},
+    ]
+    changed = {**body, "points": points, "tags": ["two words", "one"], "alternatives": ["first\nsecond"]}
+    assert api.put(f"/cards/{CARD}", json=changed).status_code == 200
+    stored = api.get(f"/cards/{CARD}").json()
+    assert {name: stored[name] for name in changed} == changed
+
+    site = str(api.base_url).removesuffix("/api/v1/")
+    page = httpx.get(f"{site}/cards/{CARD}").text
+    shown = {
+        name: html.unescape(re.search(f'name="{name}"[^>]*>([^<]*)</textarea>', page)[1])  # type: ignore[index]
+        for name in ("question", "reference", "points", "footnote")
+    }
+    tags = html.unescape(re.search('name="tags" value="([^"]*)"', page)[1])  # type: ignore[index]
+    form = {**shown, "kind": card["kind"], "tags": tags}
+    assert httpx.post(f"{site}/cards/{CARD}", data=form).status_code == 200
+    stored = api.get(f"/cards/{CARD}").json()
+    assert (stored["points"], stored["tags"]) == (points, ["two words", "one"])
+    for weight in (0, -1, 101):
+        reply = api.put(f"/cards/{CARD}", json={**body, "points": [{**points[0], "weight": weight}]})
+        assert (reply.status_code, "weight" in reply.json()["detail"]) == (422, True)
     assert api.put(f"/cards/{CARD}", json=body).json() == card
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -14,9 +15,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import scripted_llm as scripted
-from freerecall.settings import VARIABLES, load, unknown
+from freerecall.settings import VARIABLES, load, readme_table, remarks
+from freerecall.store import Store
+from freerecall.store.check import check
+from polling import until
 from scripted_llm import ScriptedLLM
 from service_process import environment, running_service
+from terminal import Terminal
 
 CANARY = "sk-canary-5ca1ab1e-0123456789"
 TYPED = "xylophone-quokka-marmalade"
@@ -122,15 +127,48 @@ def test_metrics_are_for_the_token_alone(tmp_path: Path) -> None:
 
 
 def test_a_slip_in_a_variable_is_told() -> None:
-    assert unknown({"FREERECALL_MODLE": "x", "HOME": "/"}) == [
+    assert remarks({"FREERECALL_MODLE": "x", "HOME": "/"}) == [
         "FREERECALL_MODLE is no setting; did you mean FREERECALL_MODEL?"
     ]
-    assert unknown(dict.fromkeys(VARIABLES, "")) == []
+    assert remarks(dict.fromkeys(VARIABLES, "")) == []
 
 
-def test_the_readme_lists_every_setting_and_no_other() -> None:
-    table = README.read_text(encoding="utf-8").partition("## Settings")[2].partition("\n## ")[0]
-    assert set(re.findall(r"^\| `(FREERECALL_\w+)` \|", table, re.MULTILINE)) == set(VARIABLES)
+def test_a_setting_that_does_nothing_is_told() -> None:
+    base = {"FREERECALL_API_BASE": "http://127.0.0.1:1/v1", "FREERECALL_GRADER": "llm"}
+    assert [remark.split()[0] for remark in remarks(base)] == list(base)
+    assert remarks({**base, "FREERECALL_MODEL": "m"}) == []
+
+
+def test_the_readme_has_the_table_of_settings() -> None:
+    assert readme_table() in README.read_text(encoding="utf-8")
+
+
+def test_settings_in_force_are_shown_without_secrets(
+    freerecall: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {
+        "API_KEY": CANARY,
+        "TOKEN": TOKEN,
+        "MODEL": "m",
+        "API_BASE": f"http://me:{CANARY}@model.example:9/v1?key={CANARY}",
+        "RATE": "7",
+    }.items():
+        monkeypatch.setenv(f"FREERECALL_{name}", value)
+    done = freerecall("settings")
+    shown = {line.split()[0]: line.split()[1:] for line in done.out.splitlines()}
+    assert done.code == 0
+    assert tuple(shown) == VARIABLES
+    assert shown["FREERECALL_RATE"] == ["7", "set"]
+    assert shown["FREERECALL_GRADER"] == ["hybrid", "default"]
+    assert shown["FREERECALL_API_BASE"] == ["http://model.example:9/v1", "set"]
+    assert shown["FREERECALL_TOKEN"] == ["(set,", "not", "shown)", "set"]
+    assert CANARY not in done.out + done.err
+    assert TOKEN not in done.out + done.err
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FREERECALL_DATA", str(tmp_path / "file" / "data"))
+    refused = freerecall("settings")
+    assert refused.code == 2
+    assert "FREERECALL_DATA" in refused.err
 
 
 @pytest.mark.parametrize(
@@ -146,6 +184,11 @@ def test_the_readme_lists_every_setting_and_no_other() -> None:
         ("PROXY", "nowhere"),
         ("GRADER", "both"),
         ("PROMPT", "../secret"),
+        ("API_BASE", "localhost:8080"),
+        ("API_BASE", "ftp://model.example/v1"),
+        ("API_BASE", "http:///v1"),
+        ("API_BASE", "http://[::1/v1"),
+        ("API_BASE", "http://model.example:http/v1"),
     ],
 )
 def test_an_unusable_setting_is_named_at_the_start(name: str, value: str) -> None:
@@ -178,15 +221,13 @@ def test_it_stops_with_streams_open_and_keeps_what_waits(tmp_path: Path) -> None
         with running_service(env) as service, httpx.Client(base_url=service.url, timeout=60) as client:
             given = answer(client, "1").json()
             assert given["pending"]
-            begun = threading.Event()
+            begun, ended = threading.Event(), threading.Event()
 
             def listen() -> None:
-                try:
-                    with client.stream("GET", f"/api/v1/answers/{given['answer_id']}/events") as stream:
-                        for _ in stream.iter_lines():
-                            begun.set()
-                except httpx.HTTPError:
-                    pass
+                with client.stream("GET", f"/api/v1/answers/{given['answer_id']}/events") as stream:
+                    for _ in stream.iter_lines():
+                        begun.set()
+                ended.set()  # not reached where the stream is cut off
 
             listening = threading.Thread(target=listen)
             listening.start()
@@ -194,6 +235,78 @@ def test_it_stops_with_streams_open_and_keeps_what_waits(tmp_path: Path) -> None
             service.process.send_signal(signal.SIGTERM)
             assert service.process.wait(timeout=60) == 0
             listening.join(30)
+            assert ended.is_set()
     with running_service(environment(tmp_path)) as service, httpx.Client(base_url=service.url) as client:
         kept = client.get(f"/api/v1/answers/{given['answer_id']}").json()
         assert (kept["answer"], kept["pending"]) == (TYPED, True)
+
+
+def test_it_finishes_what_is_under_way_and_takes_no_more(tmp_path: Path) -> None:
+    with running_service(environment(tmp_path, FREERECALL_RATE="0")) as service:
+        begun = threading.Barrier(5)
+        replies: list[tuple[str, int]] = []
+
+        def keep_answering(learner: int) -> None:
+            with httpx.Client(base_url=service.url, timeout=60) as client:
+                for number in range(10_000):
+                    body = {
+                        "card_id": "mlops:container",
+                        "answer": TYPED,
+                        "client_answer_id": f"{learner}-{number}",
+                    }
+                    try:
+                        reply = client.post("/api/v1/practice/answers", json=body)
+                    except httpx.TransportError:
+                        return
+                    replies.append((body["client_answer_id"], reply.status_code))
+                    if number == 5:
+                        begun.wait(60)
+
+        learners = [threading.Thread(target=keep_answering, args=(number,)) for number in range(4)]
+        for learner in learners:
+            learner.start()
+        begun.wait(60)
+        code, told = service.stop()
+        for learner in learners:
+            learner.join(60)
+    assert (code, told) == (0, "")
+    assert {status for _, status in replies} == {200}
+    with Store.open(tmp_path / "freerecall.db") as store:
+        stored = {id for (id,) in store.db.execute("SELECT client_answer_id FROM answers")}
+        assert stored >= {id for id, _ in replies}
+        assert len(stored) <= len(replies) + len(learners)
+        assert store.waiting()["answers"] == 0
+        assert check(store) == []
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    with ScriptedLLM(scripted.hang()) as server:
+        env = environment(
+            tmp_path,
+            FREERECALL_MODEL="openai/scripted",
+            FREERECALL_API_BASE=server.api_base,
+            FREERECALL_GRADER="llm",
+        )
+        with running_service(env) as service:
+            question = {"question": "What is 2 + 2?", "reference": "four", "answer": "it is about four"}
+
+            def ask() -> None:
+                with suppress(httpx.TransportError):
+                    httpx.post(f"{service.url}/api/v1/grade", json=question, timeout=60)
+
+            asking = threading.Thread(target=ask)
+            asking.start()
+            assert server.arrived.acquire(timeout=30)
+            service.process.send_signal(signal.SIGTERM)
+            until(lambda: refuses(service.url))
+            service.process.send_signal(signal.SIGTERM)
+            assert service.process.wait(timeout=60) == 128 + signal.SIGTERM
+            asking.join(30)
+
+
+def refuses(url: str) -> bool:
+    try:
+        httpx.get(f"{url}/healthz")
+    except httpx.ConnectError:
+        return True
+    return False

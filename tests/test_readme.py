@@ -56,14 +56,6 @@ def test_the_terminal_session_is_as_shown(freerecall: Terminal) -> None:
     assert [line for line in lines(shown) if line not in (*lines(done.out), *answer, ">")] == []
 
 
-def test_every_setting_is_explained() -> None:
-    source = (CHECKOUT / "service" / "freerecall" / "settings.py").read_text(encoding="utf-8")
-    settings = re.findall(r'get\("([A-Z_]+)"', source)
-
-    assert settings
-    assert [name for name in settings if f"| `FREERECALL_{name}` |" not in README] == []
-
-
 @pytest.mark.parametrize("name", [*re.findall(r"`make ([a-z-]+)[^`]*`", README), "serve", "test"])
 def test_every_target_exists(name: str) -> None:
     assert re.search(rf"^{name}:", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)

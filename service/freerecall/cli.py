@@ -213,6 +213,21 @@ def study_command(
         study(store, deck, mode=mode, llm=llm, session=session)
 
 
+@app.command("settings")
+def settings_command(context: typer.Context, data: Data = None) -> None:
+    """Check the settings and show those in force; of keys and tokens, only that they are there."""
+    from freerecall.settings import check_folder, in_force, remarks
+
+    chosen = settings(data=data or context.find_root().obj)
+    check_folder(chosen.data)
+    rows = in_force(chosen)
+    name_width, value_width = (max(len(row[column]) for row in rows) for column in (0, 1))
+    for name, value, source in rows:
+        typer.echo(f"{name:<{name_width}}  {value:<{value_width}}  {source}")
+    for remark in remarks():
+        typer.echo(remark, err=True)
+
+
 @app.command("doctor")
 def doctor_command(context: typer.Context, data: Data = None) -> None:
     """Check the store: the file, its references, the schedule against the log of reviews."""

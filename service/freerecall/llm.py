@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from freerecall.errors import (
@@ -28,7 +27,6 @@ from freerecall.errors import (
     LLMError,
     LLMReplyError,
     LLMUnavailableError,
-    SettingsError,
 )
 from freerecall.llm_breaker import FAILURES, Breaker
 from freerecall.llm_cache import Cache, FileCache, cache_key
@@ -49,7 +47,7 @@ from freerecall.llm_wire import (
     translate,
     without,
 )
-from freerecall.settings import AUTO, Settings
+from freerecall.settings import AUTO, Settings, api_host
 
 log = logging.getLogger(__name__)
 
@@ -372,14 +370,7 @@ def _where(model: str, api_base: str) -> str:
     """Name the model and its server, without any credentials in the address."""
     if not api_base:
         return model
-    parts = urlsplit(api_base)
-    try:
-        host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
-    except ValueError:
-        host = None
-    if parts.scheme not in ("http", "https") or not host:
-        raise SettingsError("FREERECALL_API_BASE must be an address such as http://127.0.0.1:8088/v1")
-    return f"{model} at {host}"
+    return f"{model} at {api_host(api_base)}"
 
 
 def _since(started: float) -> float:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -157,10 +157,15 @@ def pending(store: Store, limit: int = 100, *, day: str = "", budget_usd: float 
     return store.pending(limit, day=day, budget_usd=budget_usd)
 
 
-def recover(store: Store, now: datetime) -> int:
-    """Grade the answers that were stored just before a crash; return how many. Run it when starting."""
+def recover(store: Store, now: datetime, *, enough: Callable[[], bool] = lambda: False) -> int:
+    """Grade the answers that were stored just before a crash; return how many. Run it when starting.
+
+    It ends early when there is `enough`; the rest waits for the next start.
+    """
     recovered = 0
     for answer_id in store.ungraded():
+        if enough():
+            break
         try:
             _graded(store, store.answer(answer_id), now)
         except Exception:  # one answer that cannot be graded must not keep the service from starting

@@ -1,22 +1,40 @@
 """Start the service on one address and stop it cleanly."""
 
 import ipaddress
+import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 
 from freerecall import logs
 from freerecall.errors import FreerecallError, SettingsError
-from freerecall.settings import Settings, unknown
+from freerecall.settings import Settings, remarks
 
+STOPS_WITHIN_S = 10
+"""What is under way when the service is asked to stop has this long to end."""
 SHORTEST_TOKEN = 16
 """Characters, where other machines can reach the service."""
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens once it does."""
+    """Says where it listens; asked to stop, ends its streams first; asked twice, ends at once."""
+
+    def __init__(self, config: uvicorn.Config, leave: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._leave = leave
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            os._exit(128 + sig)  # the store bears it, as it bears a kill
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._leave()
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -27,10 +45,12 @@ class _Server(uvicorn.Server):
 def serve(settings: Settings, host: str, port: int) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is under way and return or exit with 0.
 
+    A second signal ends the process at once.
+
     `port` 0 takes any free one. Raises SettingsError where others could reach the service
     and neither a token nor an account protects it, FreerecallError where the address cannot be had.
     """
-    for remark in unknown():
+    for remark in remarks():
         print(f"freerecall: {remark}", file=sys.stderr)
     logs.setup(settings.log, settings.log_level)
     loopback = is_loopback(host) and not settings.proxy
@@ -54,15 +74,16 @@ def serve(settings: Settings, host: str, port: int) -> None:
     from freerecall.store import Store
 
     Store.open(settings.database).close()  # an unusable data folder is told in one line, too
+    app = create_app(settings, loopback=loopback)
     config = uvicorn.Config(
-        create_app(settings, loopback=loopback),
+        app,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=STOPS_WITHIN_S,
         proxy_headers=bool(settings.proxy),
         forwarded_allow_ips=settings.proxy,
     )
-    _Server(config).run(sockets=[listener])
+    _Server(config, lambda: app.state.service.leave()).run(sockets=[listener])
 
 
 def _has_accounts(settings: Settings) -> bool:

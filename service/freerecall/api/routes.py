@@ -231,7 +231,7 @@ async def answer_events(answer_id: OwnAnswer, who: Who, service: TheService) -> 
         yield _event("grade", first)
         result = first
         for _ in range(BEATS):
-            if not result.pending or service.llm is None:
+            if not result.pending or service.llm is None or service.leaving:
                 return
             if not await asyncio.to_thread(service.asks_model, who.learner):
                 yield _event("failed", result)
@@ -240,6 +240,8 @@ async def answer_events(answer_id: OwnAnswer, who: Who, service: TheService) -> 
             result = await asyncio.to_thread(practice.result, service.store, answer_id)
             if not result.pending:
                 yield _event("verdict", result)
+            elif service.leaving:  # the page asks again, and finds the next start of the service
+                return
             elif tried:
                 yield _event("failed", result)
                 return

@@ -49,6 +49,7 @@ class Service:
         self._exam_wake = asyncio.Event()
         self.ready = threading.Event()
         self._waiting: dict[str, list[asyncio.Event]] = {}
+        self.leaving = False
         self._uploads: dict[str, tuple[str, str, bytes]] = {}
         self._uploading = threading.Lock()
         # A school may share one address, so these are ten times as generous as those of one learner.
@@ -203,6 +204,13 @@ class Service:
             )
         return well
 
+    def leave(self) -> None:
+        """The service is about to stop: nobody waits any longer. To be called in the event loop."""
+        self.leaving = True
+        for waiting in self._waiting.values():
+            for event in waiting:
+                event.set()
+
     async def tried(self, answer_id: str, timeout_s: float) -> bool:
         """Wait until the model was asked about an answer; False where that took too long."""
         event = asyncio.Event()
@@ -291,6 +299,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        service.leave()
         for task in tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -301,7 +310,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _warm(service: Service) -> None:
     grading.warm()
-    practice.recover(service.store, now())
+    practice.recover(service.store, now(), enough=lambda: service.leaving)
     service.ready.set()
 
 

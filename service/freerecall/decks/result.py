@@ -13,8 +13,9 @@ MAX_CARDS = 100_000
 MAX_TEXT = 10_000
 """Characters in a question, a reference answer, or any other single text of a card."""
 MAX_POINTS = 100
-MAX_WEIGHT = 100.0
 """Key points of a card; also its alternatives, its tags, and the accepted wordings of a point."""
+MAX_WEIGHT = 100.0
+"""A key point's weight is above 0 and at most this."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,7 +220,7 @@ def _card_of(card_id: str, form: dict[str, str]) -> Card:
         points=load_points(form["points"]),
         alternatives=tuple(form["alternatives"].splitlines()),
         footnote=form["footnote"],
-        tags=tuple(form["tags"].split()),
+        tags=tuple(form["tags"].split("," if "," in form["tags"] else None)),
     )
 
 
@@ -232,8 +232,15 @@ def _form(card: Card) -> dict[str, str]:
         "points": dump_points(card.points),
         "alternatives": "\n".join(card.alternatives),
         "footnote": card.footnote,
-        "tags": " ".join(card.tags),
+        "tags": _dump_tags(card.tags),
     }
+
+
+def _dump_tags(tags: tuple[str, ...]) -> str:
+    """Return tags separated by blanks; by commas where a tag has a blank in it."""
+    if any(" " in tag for tag in tags):
+        return ", ".join(tags) + ("," if len(tags) == 1 else "")
+    return " ".join(tags)
 
 
 @router.get("/import")
