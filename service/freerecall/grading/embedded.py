@@ -130,18 +130,7 @@ def _without_asides(reading: Reading, said: str) -> str:
             asides.append((start, end))
         elif likeness:
             speaks = True
-    return _blank(said, asides) if speaks else _best_part(reading.prepared.card, said, asides)
-
-
-def _best_part(card: Card, said: str, parts: list[tuple[int, int]]) -> str:
-    """Return `said` with all but the best of its `parts` blanked: none of them has a word like the card's.
-
-    Each may still say it in other words; two that do not say it do not say it together.
-    """
-    if len(parts) < 2:
-        return said
-    alone = [_blank(said, [other for other in parts if other != part]) for part in parts]
-    return max(alone, key=lambda text: _grade_text(card, text, read(card, text), ()).score)
+    return _blank(said, asides) if speaks else said
 
 
 def _likeness(reading: Reading) -> list[tuple[Token, float]]:
