@@ -145,8 +145,7 @@ def save(
     practice.check_text("answer", text, practice.MAX_ANSWER)
     if not 0 <= revision <= 2**53:
         raise InputError("the revision must be a whole number from 0 to 2^53")
-    if sitting.submitted_at is None and sitting.ends_at and now > sitting.ends_at + GRACE:
-        store.submit_sitting(sitting_id, sitting.ends_at)
+    close_if_over(store, sitting, now=now)
     kept = store.save_answer(sitting_id, SittingAnswer(number, text, flagged, revision, now))
     if not kept and store.sitting(sitting_id).submitted_at is not None:
         raise ConflictError("this sitting is closed: what you typed before counts")
