@@ -38,7 +38,7 @@ kills: $(VENV)/.dev ## kill the service's work 300 times at random moments, and 
 	@FREERECALL_KILLS=300 $(BIN)/python -m pytest tests/test_kills.py $(ARGS)
 
 fuzz: $(VENV)/.dev ## send the service whatever fits its document, and what does not: long
-	@FREERECALL_FUZZ=300 $(BIN)/python -m pytest tests/test_contract.py tests/test_machines.py $(ARGS)
+	@FREERECALL_FUZZ=300 $(BIN)/python -m pytest tests/test_contract.py tests/test_machines.py tests/test_pages_fuzz.py $(ARGS)
 
 soak: $(VENV)/.dev ## an hour of 50 learners and a provider that fails: make soak MINUTES=60 LEARNERS=50
 	@FREERECALL_SOAK=$(or $(MINUTES),60) FREERECALL_SOAK_LEARNERS=$(or $(LEARNERS),50) FREERECALL_SOAK_THINKING=3 \
