@@ -184,5 +184,6 @@ def figures(seen: Seen, alone: Seen, memory: list[tuple[float, float]]) -> dict[
         "p99 / unloaded": round(p99 / unloaded, 1),
         "MB after warm-up": round(warm[0][1], 1),
         "MB at the end": round(warm[-1][1], 1),
+        "MB at each tenth": [round(memory[i * (len(memory) - 1) // 10][1]) for i in range(11)],
         "MB an hour": round((warm[-1][1] - warm[0][1]) / hours, 1) if hours else None,
     }
