@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 ARGS ?=
-GOLD ?= $(wildcard evals/gold/*-dev.jsonl evals/gold/*-test.jsonl $(or $(FREERECALL_GOLD),../shared/gold)/*/answers-unseen-answers.jsonl)
+GOLD ?= $(wildcard evals/gold/*-dev.jsonl evals/gold/*-test*.jsonl $(or $(FREERECALL_GOLD),../shared/gold)/*/answers-unseen-answers.jsonl)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
