@@ -2,8 +2,10 @@
 
 import io
 import socket
+import sqlite3
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -87,3 +89,27 @@ def test_over_tls_there_is_no_other_way(tmp_path: Path) -> None:
     with running_service(env) as service:
         reply = httpx.get(f"{service.url}/healthz", headers={"X-Forwarded-Proto": "https"})
         assert "max-age" in reply.headers["strict-transport-security"]
+
+
+def test_a_fault_tells_no_path_no_secret_and_no_traceback(tmp_path: Path) -> None:
+    canary = "xylophone-quokka-marmalade"
+    with running_service(environment(tmp_path, FREERECALL_LOG_LEVEL="debug")) as service:
+        with closing(sqlite3.connect(tmp_path / "freerecall.db")) as database:
+            database.execute("UPDATE card_versions SET content = ?", (f'{{"question": "{canary}"',))
+            database.commit()
+        api = httpx.get(f"{service.url}/api/v1/cards/mlops:container")
+        page = httpx.get(f"{service.url}/cards/mlops:container")
+        with closing(sqlite3.connect(tmp_path / "freerecall.db")) as database:
+            database.execute("DROP TABLE grades")
+        body = {"card_id": "mlops:container", "answer": canary, "client_answer_id": "1"}
+        posted = httpx.post(f"{service.url}/api/v1/practice/answers", json=body)
+        _, log = service.stop()
+    for reply in (api, page, posted):
+        assert reply.status_code == 500
+        assert reply.headers["x-request-id"] in reply.text
+        assert reply.headers["x-frame-options"] == "DENY"
+        for word in (str(tmp_path), "Traceback", "freerecall.db", ".py", "json", "sqlite", canary):
+            assert word not in reply.text.replace("application/json", "")
+    assert api.headers["x-request-id"] in log
+    assert "Traceback" in log
+    assert canary not in log
