@@ -119,6 +119,30 @@ def test_log_lines_are_json_and_hold_no_secret(tmp_path: Path) -> None:
     assert TYPED not in log
 
 
+def test_what_the_provider_did_is_counted(tmp_path: Path) -> None:
+    with ScriptedLLM(scripted.text(""), scripted.covered()) as server:
+        env = environment(
+            tmp_path,
+            FREERECALL_MODEL="openai/scripted",
+            FREERECALL_API_BASE=server.api_base,
+            FREERECALL_GRADER="llm",
+            FREERECALL_PROMPT="rubric-v1",
+        )
+        with running_service(env) as service, httpx.Client(base_url=service.url, timeout=60) as client:
+            for text in ("it is about four", "it is nearly four"):
+                question = {"question": "What is 2 + 2?", "reference": "four", "answer": text}
+                client.post("/api/v1/grade", json=question).raise_for_status()
+            found = figures(client)
+    calls = {
+        dict(labels)["outcome"]: count
+        for (name, labels), count in found.items()
+        if name == "freerecall_provider_calls_total"
+    }
+    assert calls == {"answered": 2, "failed": 0, "cached": 0, "unusable": 1}
+    assert found["freerecall_provider_tokens_total", (("direction", "in"),)] == 200
+    assert found["freerecall_provider_up", ()] == 1
+
+
 def test_metrics_are_for_the_token_alone(tmp_path: Path) -> None:
     with running_service(environment(tmp_path, FREERECALL_TOKEN=TOKEN)) as service:
         assert httpx.get(f"{service.url}/metrics").status_code == 401

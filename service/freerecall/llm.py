@@ -81,7 +81,7 @@ class Reply:
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What a process has used. `unpriced` counts the calls whose cost is unknown, `failures` those that
-    brought no reply, retries included in one."""
+    brought no reply, retries included in one, `unusable` the replies that could not be read."""
 
     calls: int = 0
     cache_hits: int = 0
@@ -90,6 +90,7 @@ class Usage:
     cost_usd: float = 0.0
     unpriced: int = 0
     failures: int = 0
+    unusable: int = 0
 
 
 @dataclass
@@ -199,6 +200,7 @@ class LLM:
         except (HeldBackError, BudgetExceededError):
             raise
         except LLMReplyError:
+            self._count(unusable=1)
             self._answered()
             raise
         except LLMError:

@@ -95,6 +95,7 @@ class _Standing(Collector):
         for outcome, count in (
             ("answered", used.calls),
             ("failed", used.failures),
+            ("unusable", used.unusable),
             ("cached", used.cache_hits),
         ):
             calls.add_metric([outcome], count)
