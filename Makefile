@@ -45,9 +45,11 @@ soak: $(VENV)/.dev ## an hour of 50 learners and a provider that fails: make soa
 		$(BIN)/python -m pytest -s tests/test_soak.py $(ARGS)
 
 audit: $(VENV)/.dev ## known holes in what is installed for the service; pins that no longer fit
-	@$(BIN)/pip-audit --strict --progress-spinner off --require-hashes --disable-pip --requirement requirements/service.txt
-	@$(LOCK) pyproject.toml --group build --constraint requirements/service.txt --output-file $(VENV)/pins.txt
+	@cp requirements/service.txt $(VENV)/pins.txt
+	@$(LOCK) pyproject.toml --group build --output-file $(VENV)/pins.txt
 	@diff requirements/service.txt $(VENV)/pins.txt && echo "the pins fit pyproject.toml"
+	@$(BIN)/pip-audit --strict --progress-spinner off --require-hashes --disable-pip --requirement requirements/service.txt \
+		|| { echo "not sound: there are holes, or the advisories cannot be had from here (see above)" >&2; exit 1; }
 
 eval: $(VENV)/.dev ## score the grader on the gold sets at hand: make eval ARGS="--grader llm --model …"
 	@test -n "$(GOLD)" || { echo "no gold set in evals/ or in the folder that FREERECALL_GOLD names" >&2; exit 1; }
