@@ -6,7 +6,7 @@ import re
 import secrets
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -187,20 +187,30 @@ def begin_session(store: Store, learner: str, *, now: datetime, agent: str = "",
 
 
 def who_asks(
-    store: Store, *, session_id: str, bearer: str, token: str, alone: bool, now: datetime
+    store: Store,
+    *,
+    session_id: str,
+    bearer: str,
+    token: str,
+    alone: bool,
+    now: datetime,
+    touch: Callable[[str], object],
 ) -> Identity | None:
     """Return who sends a request, by its cookie or bearer token; None where that is not known.
 
     `alone`: only this machine can ask. Then, while there is neither token nor account, it is LOCAL.
+    Only reads; `touch` is called with a session's hash where its use is to be noted.
     """
     if token and bearer and hmac.compare_digest(bearer.encode(), token.encode()):
         return LOCAL
-    if session_id and (found := _of_session(store, session_hash(session_id), token, now)):
+    if session_id and (found := _of_session(store, session_hash(session_id), token, now, touch)):
         return found
     return LOCAL if alone and not token and not store.has_accounts() else None
 
 
-def _of_session(store: Store, hash: str, token: str, now: datetime) -> Identity | None:
+def _of_session(
+    store: Store, hash: str, token: str, now: datetime, touch: Callable[[str], object]
+) -> Identity | None:
     session = store.session(hash)
     if session is None or now - session.created_at > LONGEST or now - session.used_at > IDLE:
         return None
@@ -214,7 +224,7 @@ def _of_session(store: Store, hash: str, token: str, now: datetime) -> Identity 
             return None
         identity = Identity(account.learner, Role(account.role), account.name, hash)
     if now - session.used_at > _TOUCHED:
-        store.use_session(hash, now)
+        touch(hash)
     return identity
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import re
+from datetime import datetime
 from http.cookies import SimpleCookie
 from urllib.parse import urlsplit
 
@@ -73,14 +74,15 @@ class Guard:
         cookie = _cookie(headers)
         scheme, _, value = headers.get("authorization", "").partition(" ")
         bearer = value.strip() if scheme.lower() == "bearer" else ""
-        who = await asyncio.to_thread(
-            accounts.who_asks,
-            service.store,
+        at = now()
+        who = accounts.who_asks(
+            service.door,
             session_id=cookie,
             bearer=bearer,
             token=self.token,
             alone=self.loopback,
-            now=now(),
+            now=at,
+            touch=lambda session: _note_use(service, session, at),
         )
         state["identity"] = who
         if who is LOCAL and not bearer and (refusal := _foreign_host(host)):
@@ -96,6 +98,10 @@ class Guard:
         if unsafe and who is not LOCAL:
             return _too_many(service, _whose_rate(who, path, scope))
         return None
+
+
+def _note_use(service: Service, session: str, at: datetime) -> None:
+    asyncio.get_running_loop().run_in_executor(None, service.store.use_session, session, at)
 
 
 def _foreign_host(host: str) -> ASGIApp | None:

@@ -50,58 +50,60 @@ Teacher = Annotated[Identity, Depends(teacher)]
 Admin = Annotated[Identity, Depends(admin)]
 
 
-def deck_to_use(deck_id: str, who: Who, service: TheService) -> str:
-    access.check_deck(service.store, who, deck_id)
+async def deck_to_use(deck_id: str, who: Who, service: TheService) -> str:
+    access.check_deck(service.door, who, deck_id)
     return deck_id
 
 
-def asked_deck(who: Who, service: TheService, deck: Annotated[str, Query(max_length=200)] = "") -> str | None:
+async def asked_deck(
+    who: Who, service: TheService, deck: Annotated[str, Query(max_length=200)] = ""
+) -> str | None:
     """The deck that the address names, None for all of them."""
     if not deck:
         return None
-    access.check_deck(service.store, who, deck)
+    access.check_deck(service.door, who, deck)
     return deck
 
 
-def card_to_use(card_id: str, who: Who, service: TheService) -> str:
-    access.check_card(service.store, who, card_id)
+async def card_to_use(card_id: str, who: Who, service: TheService) -> str:
+    access.check_card(service.door, who, card_id)
     return card_id
 
 
-def card_to_change(card_id: str, who: Who, service: TheService) -> str:
-    access.check_card(service.store, who, card_id, change=True)
+async def card_to_change(card_id: str, who: Who, service: TheService) -> str:
+    access.check_card(service.door, who, card_id, change=True)
     return card_id
 
 
-def own_answer(answer_id: str, who: Who, service: TheService) -> str:
-    access.check_answer(service.store, who, answer_id)
+async def own_answer(answer_id: str, who: Who, service: TheService) -> str:
+    access.check_answer(service.door, who, answer_id)
     return answer_id
 
 
-def own_paper(paper_id: str, who: Who, service: TheService) -> str:
-    access.check_paper(service.store, who, paper_id)
+async def own_paper(paper_id: str, who: Who, service: TheService) -> str:
+    access.check_paper(service.door, who, paper_id)
     return paper_id
 
 
-def class_paper(paper_id: str, who: Teacher, service: TheService) -> str:
-    access.check_paper(service.store, who, paper_id)
+async def class_paper(paper_id: str, who: Teacher, service: TheService) -> str:
+    access.check_paper(service.door, who, paper_id)
     return paper_id
 
 
-def sitting_to_write(sitting_id: str, who: Anyone, service: TheService) -> str:
+async def sitting_to_write(sitting_id: str, who: Anyone, service: TheService) -> str:
     _check_sitting(sitting_id, who, service, report=False)
     return sitting_id
 
 
-def sitting_to_read(sitting_id: str, who: Anyone, service: TheService) -> str:
+async def sitting_to_read(sitting_id: str, who: Anyone, service: TheService) -> str:
     _check_sitting(sitting_id, who, service, report=True)
     return sitting_id
 
 
 def _check_sitting(sitting_id: str, who: Identity | None, service: Service, *, report: bool) -> None:
-    if who is None and service.store.sitting(sitting_id).learner is not None:
+    if who is None and service.door.sitting(sitting_id).learner is not None:
         raise NotSignedInError("log in first: this sitting belongs to an account")
-    access.check_sitting(service.store, who, sitting_id, report=report)
+    access.check_sitting(service.door, who, sitting_id, report=report)
 
 
 DeckToUse = Annotated[str, Depends(deck_to_use)]

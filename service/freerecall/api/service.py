@@ -41,6 +41,8 @@ class Service:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings = settings
         self.store = Store.open(settings.database)
+        self.door = Store.open(settings.database)
+        """For the guard and the rules, which only read: they never wait for a write."""
         self.llm: LLM | None = from_settings(settings, Breaker())
         self.metrics = metrics
         metrics.watch(self.store, self.llm)
@@ -306,6 +308,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
                 await task
         await asyncio.to_thread(warming.join)
         service.store.close()
+        service.door.close()
 
 
 def _warm(service: Service) -> None:
