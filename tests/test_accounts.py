@@ -51,7 +51,15 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
 
 
 def who(store: Store, session: str = "", bearer: str = "", *, token: str = "", at: datetime = NOW) -> Any:
-    return accounts.who_asks(store, session_id=session, bearer=bearer, token=token, alone=True, now=at)
+    return accounts.who_asks(
+        store,
+        session_id=session,
+        bearer=bearer,
+        token=token,
+        alone=True,
+        now=at,
+        touch=lambda hash: store.use_session(hash, at),
+    )
 
 
 def test_alone_until_there_is_an_account(store: Store) -> None:
@@ -63,7 +71,7 @@ def test_alone_until_there_is_an_account(store: Store) -> None:
 
 
 def test_a_service_that_others_reach_never_falls_back_to_alone(store: Store) -> None:
-    asked = accounts.who_asks(store, session_id="", bearer="", token="", alone=False, now=NOW)
+    asked = accounts.who_asks(store, session_id="", bearer="", token="", alone=False, now=NOW, touch=lambda _: None)
     assert asked is None
 
 
