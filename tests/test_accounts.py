@@ -71,8 +71,8 @@ def test_alone_until_there_is_an_account(store: Store) -> None:
 
 
 def test_a_service_that_others_reach_never_falls_back_to_alone(store: Store) -> None:
-    asked = accounts.who_asks(store, session_id="", bearer="", token="", alone=False, now=NOW, touch=lambda _: None)
-    assert asked is None
+    nobody: dict[str, Any] = {"session_id": "", "bearer": "", "token": "", "touch": lambda _: None}
+    assert accounts.who_asks(store, **nobody, alone=False, now=NOW) is None
 
 
 def test_names_are_compared_without_case_and_width(store: Store) -> None:
