@@ -88,7 +88,10 @@ async def grade(body: GradeIn, who: Who, service: TheService) -> GradeOut:
     )
     mode = body.grader or service.mode
     llm = service.llm if await asyncio.to_thread(service.asks_model, who.learner) else None
-    found = await grading.grade(card, body.answer, mode=mode, llm=llm, deadline_s=service.settings.deadline_s)
+    deadline_s = service.settings.deadline_s
+    found = await service.ask(
+        lambda: grading.grade(card, body.answer, mode=mode, llm=llm, deadline_s=deadline_s)
+    )
     if found.provenance.cost_usd:
         await asyncio.to_thread(service.count_cost, who.learner, found.provenance.cost_usd)
     if llm is None and service.llm is not None and found.provisional:

@@ -5,10 +5,13 @@ import hmac
 import logging
 import secrets
 import threading
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from typing import TypeVar
 
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI, Request
 
 from freerecall import access, accounts, exams, grading, library, practice
@@ -28,6 +31,7 @@ EXAM_EVERY_S = 5.0
 _AT_ONCE = 8
 _UPLOADS, _UPLOADS_EACH = 8, 2
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 def now() -> datetime:
@@ -38,8 +42,10 @@ def now() -> datetime:
 class Service:
     """Made when the service starts. Who asks comes with each request."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, asking: BlockingPortal) -> None:
         self.settings = settings
+        self._asking = asking
+        """An event loop of its own for all that asks the model: no request waits behind a verdict."""
         self.store = Store.open(settings.database)
         self.door = Store.open(settings.database)
         """For the guard and the rules, which only read: they never wait for a write."""
@@ -97,8 +103,22 @@ class Service:
             if not self.asks_model(who.learner):
                 self._pending(0)  # notes the reason
                 return practice.result(self.store, result.answer_id)
-            self._loop.call_soon_threadsafe(self._wake.set)
+            self._soon(self._wake.set)
         return result
+
+    async def ask(self, ask: Callable[[], Awaitable[_T]]) -> _T:
+        """Await what asks the model, where it does not keep other requests waiting."""
+        return await asyncio.wrap_future(self._asking.start_task_soon(ask))
+
+    def _soon(self, wake: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # stopping: what is stored is taken up at the next start
+            self._asking.start_task_soon(wake)
+
+    def begin(self) -> None:
+        """Begin to grade exams and, with a model, to settle pending answers."""
+        self._asking.start_task_soon(self.grade_exams)
+        if self.llm is not None:
+            self._asking.start_task_soon(self.settle_pending)
 
     def _pending(self, limit: int) -> list[str]:
         budget = self.settings.learner_budget_usd
@@ -111,8 +131,12 @@ class Service:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), wait)
             self._wake.clear()
-            ids = await asyncio.to_thread(self._pending, _AT_ONCE)
-            results = await asyncio.gather(*(self._settle(answer_id) for answer_id in ids))
+            try:
+                ids = await asyncio.to_thread(self._pending, _AT_ONCE)
+                results = await asyncio.gather(*(self._settle(answer_id) for answer_id in ids))
+            except Exception:  # a full disk, say, must not end the asking
+                _log.exception("pending answers cannot be read")
+                ids, results = [], [False]
             if all(results):
                 wait = RETRY_FIRST_S
                 if len(ids) == _AT_ONCE:
@@ -129,8 +153,7 @@ class Service:
             _log.exception("answer %s cannot be settled", answer_id)
             return False
         finally:
-            for waiting in self._waiting.pop(answer_id, ()):
-                waiting.set()
+            self._loop.call_soon_threadsafe(self._tell, answer_id)
         if not result.pending:
             self.metrics.graded(result.grade, "verdict")
         return not result.pending
@@ -153,7 +176,7 @@ class Service:
 
     def exam_submitted(self) -> None:
         """Have a submitted sitting graded soon; callable from any thread."""
-        self._loop.call_soon_threadsafe(self._exam_wake.set)
+        self._soon(self._exam_wake.set)
 
     async def grade_exams(self) -> None:
         """Close sittings whose time is up, and grade those that are closed, for ever.
@@ -167,9 +190,9 @@ class Service:
             self._exam_wake.clear()
             try:
                 await asyncio.to_thread(exams.close_overdue, self.store, now=now())
-                asking = self._loop.time() >= ask_from
+                asking = time.monotonic() >= ask_from
                 if not await self._grade_sittings(asking):
-                    ask_from = self._loop.time() + wait
+                    ask_from = time.monotonic() + wait
                     wait = min(2 * wait, RETRY_MOST_S)
                 elif asking:
                     wait = RETRY_FIRST_S
@@ -207,11 +230,14 @@ class Service:
         return well
 
     def leave(self) -> None:
-        """The service is about to stop: nobody waits any longer. To be called in the event loop."""
+        """The service is about to stop: nobody waits any longer. To be called in the requests' event loop."""
         self.leaving = True
-        for waiting in self._waiting.values():
-            for event in waiting:
-                event.set()
+        for answer_id in list(self._waiting):
+            self._tell(answer_id)
+
+    def _tell(self, answer_id: str) -> None:
+        for event in self._waiting.pop(answer_id, ()):
+            event.set()
 
     async def tried(self, answer_id: str, timeout_s: float) -> bool:
         """Wait until the model was asked about an answer; False where that took too long."""
@@ -290,25 +316,21 @@ class Service:
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open the store with the bundled decks, then warm up in the background; close in order."""
-    service = Service(app.state.settings, app.state.metrics)
-    app.state.service = service
-    library.load_bundled(service.store)
-    warming = threading.Thread(target=_warm, args=(service,), name="warm", daemon=True)
-    warming.start()
-    tasks = [asyncio.create_task(service.grade_exams())]
-    if service.llm:
-        tasks.append(asyncio.create_task(service.settle_pending()))
-    try:
-        yield
-    finally:
-        service.leave()
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        await asyncio.to_thread(warming.join)
-        service.store.close()
-        service.door.close()
+    with start_blocking_portal(name="asking") as asking:
+        service = Service(app.state.settings, app.state.metrics, asking)
+        app.state.service = service
+        library.load_bundled(service.store)
+        warming = threading.Thread(target=_warm, args=(service,), name="warm", daemon=True)
+        warming.start()
+        service.begin()
+        try:
+            yield
+        finally:
+            service.leave()
+            await asyncio.to_thread(asking.call, asking.stop, True)
+            await asyncio.to_thread(warming.join)
+    service.store.close()
+    service.door.close()
 
 
 def _warm(service: Service) -> None:
