@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,14 @@ from freerecall.cards import Card, KeyPoint, Kind
 from freerecall.decks import bundled_decks, read_deck
 from freerecall.errors import InputError
 from freerecall.grades import DecidedBy, GraderMode, Verdict
-from freerecall.grading import ad_hoc_card, feedback, grade_embedded, is_dont_know, manipulation, wants_llm
+from freerecall.grading import (
+    ad_hoc_card,
+    feedback,
+    grade_embedded,
+    is_dont_know,
+    manipulation,
+    wants_llm,
+)
 
 DECK = {card.id.partition(":")[2]: card for path in bundled_decks() for card in read_deck(path).deck.cards}
 CLOUDS = DECK["cloud-platforms"]
@@ -254,3 +263,24 @@ def test_feedback_is_in_the_answers_language(answer: str, language: str) -> None
     said = grade_embedded(card, answer).feedback
     phrases = feedback.PHRASES[language]
     assert said in {*phrases.by_rating, phrases.nothing, phrases.opposite}
+
+
+def test_threads_that_meet_new_words_at_once_get_their_own_stems() -> None:
+    words = [f"{head}{tail}" for head in ("nation", "relat", "organis", "motor") for tail in _TAILS]
+    stem.cache_clear()
+    alone = [stem(word) for word in words]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(20):
+            stem.cache_clear()
+            with ThreadPoolExecutor(8) as pool:
+                together = list(pool.map(lambda _: [stem(word) for word in words], range(8)))
+            assert together == [alone] * 8
+    finally:
+        sys.setswitchinterval(before)
+
+
+_TAILS = (
+    "al ally alize ization ations ational iveness fulness ousness ability ements ingly edly icality".split()
+)

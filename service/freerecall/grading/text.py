@@ -1,6 +1,7 @@
 """Typed text as tokens: normalised words with stems, places in the original, clauses and negation."""
 
 import re
+import threading
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
@@ -57,7 +58,8 @@ _SHORT_REACH = {
 }
 """How many words a negation reaches: "no" its noun, "not" the rest of its clause."""
 _AFTER_LABEL = frozenset("and or is was are were will has to in on from with does goes burns".split())
-_STEMMER = snowballstemmer.stemmer("english")
+_STEMMER, _STEMMING = snowballstemmer.stemmer("english"), threading.Lock()
+"""It keeps the word it works on: one thread at a time, or words get one another's stems."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,8 @@ def stem(word: str) -> str:
     """Return the English stem of a normalised word; numbers and names come back as they are."""
     if len(word) <= 3 or not word.isascii():
         return word
-    return str(_STEMMER.stemWord(word))
+    with _STEMMING:
+        return str(_STEMMER.stemWord(word))
 
 
 @lru_cache(maxsize=50_000)
