@@ -22,6 +22,7 @@ from freerecall.grading import (
     manipulation,
     wants_llm,
 )
+from freerecall.grading.text import stem
 
 DECK = {card.id.partition(":")[2]: card for path in bundled_decks() for card in read_deck(path).deck.cards}
 CLOUDS = DECK["cloud-platforms"]

@@ -86,6 +86,11 @@ async def litellm_call(api_base: str, api_key: str) -> Call:
     return call
 
 
+def warm(by_litellm: bool) -> None:
+    """Import the client, about a second of work, so that the first question does not wait for it."""
+    _import_litellm() if by_litellm else _import_openai()
+
+
 def _import_openai() -> Any:
     importlib.import_module("openai.resources.chat.completions")  # or the client loads it in the event loop
     return importlib.import_module("openai")

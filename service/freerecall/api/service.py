@@ -1,6 +1,7 @@
 """What one running service holds: its store, its language model, and answers waiting for a verdict."""
 
 import asyncio
+import gc
 import hmac
 import logging
 import secrets
@@ -14,7 +15,7 @@ from typing import TypeVar
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI, Request
 
-from freerecall import access, accounts, exams, grading, library, practice
+from freerecall import access, accounts, exams, grading, library, llm_wire, practice
 from freerecall.access import LOCAL, Identity
 from freerecall.accounts import today
 from freerecall.api.metrics import Metrics
@@ -335,6 +336,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _warm(service: Service) -> None:
     grading.warm()
+    if service.llm is not None:
+        llm_wire.warm(service.llm.by_litellm)
+    gc.collect()
+    gc.freeze()  # modules and vectors stay: to look through them again costs every request 0.1 s
     practice.recover(service.store, now(), enough=lambda: service.leaving)
     service.ready.set()
 
