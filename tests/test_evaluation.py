@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from sklearn.metrics import cohen_kappa_score, f1_score
 
+from freerecall.cards import Kind
 from freerecall.evaluation import fit, metrics
 from freerecall.evaluation.batch import grade_rows
 from freerecall.evaluation.report import render
 from freerecall.evaluation.rows import BadRow, Format, Row, parse_lines, read_rows
 from freerecall.evaluation.run import evaluate
 from freerecall.grades import GraderMode
-from freerecall.grading import calibration
+from freerecall.grading import calibration, combine, encoder
+from freerecall.grading.features import NAMES
 from terminal import Terminal
 
 RATINGS = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=2, max_size=60)
@@ -129,26 +131,24 @@ def test_bad_rows_are_passed_over_in_order(tmp_path: Path) -> None:
 
 def test_saved_trees_say_what_the_fitted_ones_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
-    width = len(__import__("freerecall.grading.features", fromlist=["NAMES"]).NAMES)
-    described, pairs = random.normal(size=(300, width)), random.normal(size=(300, 512))
-    correct = (described[:, 0] + described[:, 3] > 0).astype(int)
-    judge = fit.fit_judge(described, pairs, correct, [str(i % 20) for i in range(300)])
+    width = len(NAMES) + len(combine.EVIDENCE) + len(calibration.KINDS) + len(calibration.LAYERS)
+    found, ratings = random.normal(size=(300, width)), random.integers(1, 6, 300)
+    first = fit.fit_forest("matched", found, ratings)
+    opinions = random.normal(size=(300, len(encoder.NAMES)))
+    columns = zip(found, first.predict(found), opinions, strict=True)
+    read = np.array([calibration.rater_inputs(*row) for row in columns])
+    second = fit.fit_forest("rater", read, ratings)
     monkeypatch.setattr(calibration, "FOLDER", tmp_path)
-    layer = {"weights": [1.0] * 7, "cuts": [-2.0, -1.0, 0.0, 1.0]}
-    ratings = random.integers(1, 6, 300)
-    reads = np.hstack([described, random.normal(size=(300, 9))])
-    forest = fit.fit_rater(reads, ratings)
-    arrays = {**fit.arrays_of_judge(judge), **fit.arrays_of_rater(forest)}
-    fit.save("trial", arrays, dict.fromkeys(calibration.LAYERS, layer), {"sources": [], "judged": {}})
+    layer = {"weights": [1.0] * len(combine.INPUTS), "cuts": [-2.0, -1.0, 0.0, 1.0]}
+    arrays = {**fit.arrays_of("matched", first), **fit.arrays_of("rater", second)}
+    layers = dict.fromkeys(calibration.LAYERS, layer)
+    fit.save("trial", arrays, layers, {"sources": [], "by_words": layers, "judged": {}})
     calibration.load.cache_clear()
     saved = calibration.load("trial")
-    ours = [
-        saved.log_odds(d.astype(np.float32), p.astype(np.float32))
-        for d, p in zip(described, pairs, strict=True)
-    ]
-    expected = [saved.rater.value_of(row.astype(np.float32)) for row in reads]
-    assert np.allclose(expected, forest.predict(reads), atol=0.01)
-    assert np.allclose(ours, judge.log_odds(described, pairs), atol=0.05)
+    matched = [saved.matched.value_of(row.astype(np.float32)) for row in found]
+    assert np.allclose(matched, first.predict(found), atol=0.01)
+    expected = [saved.rater.value_of(row.astype(np.float32)) for row in read]
+    assert np.allclose(expected, second.predict(read), atol=0.01)
     calibration.load.cache_clear()
 
 
@@ -160,3 +160,48 @@ def test_ordinal_cuts_are_found_again() -> None:
     found = fit.fit_ordinal(inputs, ratings, (ratings >= 4).astype(int), ridge=0.0)
     assert found["weights"] == pytest.approx([2.0, -1.0], abs=0.3)
     assert found["cuts"] == sorted(found["cuts"])
+
+
+def test_a_part_of_a_file_is_taken_by_name(tmp_path: Path, freerecall: Terminal) -> None:
+    path, out = tmp_path / "gold.jsonl", tmp_path / "figures.json"
+    rows = [
+        {**GOLD[0], "id": 1, "split": "dev"},
+        {**GOLD[0], "id": 2, "split": "test"},
+        {**GOLD[0], "id": 3},
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    for names, ids in (("dev", [1, 3]), ("test,dev", [1, 2, 3]), ("", [1, 2, 3])):
+        split = tuple(name for name in names.split(",") if name)
+        assert [row.id for row in read_rows(path, gold=True, split=split)] == ids
+        assert freerecall("eval", str(path), "--split", names, "--json", str(out)).code == 0
+        assert json.loads(out.read_text())["n"] == len(ids)
+
+
+def test_key_points_may_bring_other_wordings_and_questions_a_file_of_their_own(tmp_path: Path) -> None:
+    points = ["it is red", {"text": "it is hot", "accept": ["it burns"]}]
+    question = {
+        "dataset": "d",
+        "question_id": "q",
+        "question": "What is fire like?",
+        "references": [{"text": "Red and hot"}],
+        "key_points": points,
+        "kind": "list",
+    }
+    (tmp_path / "questions.jsonl").write_text(json.dumps(question) + "\n", encoding="utf-8")
+    path = tmp_path / "gold.jsonl"
+    rows = [
+        {"id": 1, "dataset": "d", "question_id": "q", "answer": "it burns", "gold": 3},
+        *(
+            {"question": "q", "reference": "r", "key_points": [point], "answer": "a", "gold": 1}
+            for point in ({"accept": []}, {"text": 5})
+        ),
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    good, *bad = read_rows(path, gold=True)
+    assert isinstance(good, Row)
+    assert good.card.kind is Kind.LIST
+    assert [(point.text, point.accept) for point in good.card.points] == [
+        ("it is red", ()),
+        ("it is hot", ("it burns",)),
+    ]
+    assert all(isinstance(one, BadRow) and '"text"' in one.error for one in bad)

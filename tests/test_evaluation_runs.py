@@ -18,7 +18,7 @@ from freerecall.evaluation.samples import Sample, read_run
 from freerecall.grades import GraderMode
 from terminal import Terminal
 
-GOLD = Path(__file__).parent.parent / "evals" / "gold" / "mlops-dev.jsonl"
+GOLD = Path(__file__).parent.parent / "evals" / "gold" / "mlops.jsonl"
 ROWS = GOLD.read_text(encoding="utf-8").splitlines(keepends=True)[:40]
 
 

@@ -64,7 +64,7 @@ def test_a_grade_is_one_of_the_scales_levels(levels: tuple[int, ...], rating: in
 TABLE = """\ufeffID;Question;Reference;Key points;Answer;Gold;Comment
 a;Name two rivers.;Rhine and Rhone.;"Rhine|Rhone";"rhine; rhone";10;ok
 b;Name two rivers.;Rhine and Rhone.;"Rhine
-Rhone";Loire;0;
+Rhone";I don't know;0;
 c;Name two rivers.;Rhine and Rhone.;;the rhine;12;off the scale
 
 d;;;;;;"""

@@ -50,7 +50,7 @@ def sit(store: Store, paper: Paper, name: str = "Ada", share: float = 1.0, *, no
     """Answer the first `share` of the questions in full and hand in."""
     sitting = exams.start(store, paper.id, name, now=now)
     for number, question in enumerate(paper.questions, 1):
-        text = question.card.reference if number <= share * len(paper.questions) else "a red balloon"
+        text = question.card.reference if number <= share * len(paper.questions) else "the weather"
         exams.save(store, sitting.id, number, text, revision=1, now=now + MINUTE)
     return exams.submit(store, sitting.id, now=now + 2 * MINUTE)
 
@@ -217,7 +217,7 @@ def test_a_class_is_described_question_by_question(store: Store) -> None:
     figures = classes.question_figures(found)
     assert figures[0].difficulty == 0.75 > figures[3].difficulty == 0.25
     assert all(row.discrimination is not None and row.discrimination > 0.5 for row in figures)
-    assert figures[3].wrong == (("a red balloon", 3),)
+    assert figures[3].wrong == (("the weather", 3),)
     assert {n for _, n in figures[3].missed} == {3}
     assert classes.agreement(found) is None
     ids = {report.sitting.name: report.sitting.id for report in found}

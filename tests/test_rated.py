@@ -19,7 +19,7 @@ from terminal import Terminal
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CARD = ad_hoc_card("Why do leaves change colour?", "Chlorophyll breaks down and other pigments show.")
-OWN_WORDS = "the green stuff goes away so the yellow that was there all along can be seen"
+OWN_WORDS = "the green stuff goes and then yellow"
 NO = [
     RatedAnswer("because it gets cold outside", 1),
     RatedAnswer("the tree is asleep because it is cold", 1),

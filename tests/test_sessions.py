@@ -241,7 +241,7 @@ def test_parameters_are_fitted_to_enough_reviews_only(store: Store) -> None:
 
 def test_figures_follow_what_happened(store: Store) -> None:
     first = submit(store, "d:a")
-    bad = submit(store, "d:b", "nothing like it")
+    bad = submit(store, "d:b", "no idea")
     practice.override(store, bad.answer_id, 3, now=NOW)
     low = submit(store, "d:c", "no clue at all")
     found = store.statistics("d", NOW)

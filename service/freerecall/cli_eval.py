@@ -39,6 +39,12 @@ ScaleText = Annotated[
         help="What gold is rated on, if not 1-5: 0-10, or steps, lowest first: wrong,partly,right.",
     ),
 ]
+Split = Annotated[
+    str,
+    typer.Option(
+        "--split", metavar="NAME[,NAME]", help="Only rows whose `split` is among these, and rows without one."
+    ),
+]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `eval GOLD --out` made.")]
 
 
@@ -61,6 +67,7 @@ def run_command(
     sample: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Take N rows of each data set, always the same.")
     ] = None,
+    split: Split = "",
     scale: ScaleText = None,
     rated: Annotated[
         Path | None,
@@ -98,6 +105,7 @@ def run_command(
             sample=sample,
             scale=_scale(scale),
             rated=rated,
+            split=_names(split),
         )
     typer.echo(render(report))
     if json_file is not None:
@@ -163,6 +171,7 @@ def calibrate_command(
     version: Annotated[str, typer.Option(metavar="NAME", help="Name of the calibration to write.")],
     model: Model = None,
     api_base: ApiBase = None,
+    split: Split = "",
     scale: ScaleText = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a calibration that is not beaten.")] = False,
 ) -> None:
@@ -172,11 +181,15 @@ def calibrate_command(
     llm = None
     if model is not None:
         _, llm = grading(GraderMode.HYBRID, model, api_base)
-    done = calibrate(gold, version, llm=llm, force=force, scale=_scale(scale))
+    done = calibrate(gold, version, llm=llm, force=force, scale=_scale(scale), split=_names(split))
     typer.echo(json.dumps(done.measured, indent=2))
     if not done.written:
         raise InputError(f"nothing written: {done.why} (--force writes it all the same)")
     typer.echo(f"written as {version}", err=True)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _scale(text: str | None) -> "Scale | None":

@@ -16,11 +16,11 @@ from freerecall.evaluation import fit, judging, metrics
 from freerecall.evaluation.rows import BadRow, Row, read_rows
 from freerecall.evaluation.scales import Scale
 from freerecall.grades import CORRECT_FROM
-from freerecall.grading import ad_hoc_card, calibration, combine, embedded, features
+from freerecall.grading import ad_hoc_card, calibration, combine, embedded, encoder, features, manipulation
 from freerecall.llm import LLM
 
 _LISTS = (Kind.LIST, Kind.ORDERED_LIST)
-_CHATTER = (
+CHATTER = (
     "hope this is what you wanted",
     "I revised this with my flatmate last night until two in the morning",
     "it was on one of the slides, the one with the big arrow, somewhere near the end",
@@ -47,6 +47,10 @@ _CHATTER = (
     "and two more that I had on the tip of my tongue a minute ago",
 )
 """Neither right nor wrong on any card."""
+_LIKE_LABEL = (4.5, 2.0)
+"""Ratings that stand for "correct" and for the rest, where an answer is only labelled."""
+LOSS = 0.002
+"""Agreement (QWK) that it may cost not to ask the encoder."""
 ENOUGH = 50
 """Rated answers from which a layer's cuts are fitted; with fewer they stay what they are."""
 
@@ -63,22 +67,46 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class _Data:
-    """Gold rows in every form they are judged in, with what the matchers read and the held-out log-odds."""
+    """Gold rows in every form they are judged in, with what the matchers found in each (`found`).
+
+    `matched` is what a first forest that did not see the card expects. `fresh` are the rows whose
+    question the encoder was not trained on, `opinions` the encoder's of them.
+    """
 
     rows: list[Row]
-    readings: list[embedded.Reading | None]
-    described: fit.Floats
-    pairs: fit.Floats
+    found: fit.Floats
+    matched: fit.Floats
     correct: fit.Ints
     ratings: fit.Ints
     cards: list[str]
-    held_out: fit.Floats
     layer: NDArray[np.str_]
+    fresh: NDArray[np.intp]
+    opinions: fit.Floats
 
-    def evidence(self) -> fit.Floats:
-        blank = np.array(combine.NOTHING[:-1])
-        read = zip(self.readings, self.held_out, strict=True)
-        return np.array([r.evidence_inputs(odds) if r else blank for r, odds in read], np.float64)
+    def read(self) -> fit.Floats:
+        """Return what the second forest reads of the fresh rows."""
+        columns = zip(self.found[self.fresh], self.matched[self.fresh], self.opinions, strict=True)
+        return np.array([calibration.rater_inputs(*row) for row in columns], np.float64)
+
+    def targets(self) -> fit.Floats:
+        """Return what the second forest is to expect: the rating, or what is like the label."""
+        labelled = np.where(self.correct == 1, *_LIKE_LABEL)
+        return np.where(self.ratings > 0, self.ratings, labelled).astype(np.float64)
+
+    def of_fresh(self) -> "_Data":
+        """Return the data of the fresh rows alone."""
+        at = self.fresh
+        return replace(
+            self,
+            rows=[self.rows[i] for i in at],
+            found=self.found[at],
+            matched=self.matched[at],
+            correct=self.correct[at],
+            ratings=self.ratings[at],
+            cards=[self.cards[i] for i in at],
+            layer=self.layer[at],
+            fresh=np.arange(len(at)),
+        )
 
 
 def calibrate(
@@ -88,29 +116,40 @@ def calibrate(
     llm: LLM | None = None,
     force: bool = False,
     scale: Scale | None = None,
+    split: Sequence[str] = (),
 ) -> Fitted:
     """Fit a calibration on the rows of `gold` (ratings, labels, or both) and write it as `version`.
 
-    `scale` is what rows are rated on that do not say. With `llm` (one that gives log-probabilities)
-    the layers that read its judgement are fitted too; else they stay what they are. A calibration
-    that does not beat the one of that name on held-out cards is not written, unless `force`d. Needs
-    the `fit` extra. Raises InputError where the rows are too few or the model gives no
-    log-probabilities, OSError where a file cannot be read.
+    `scale` is what rows are rated on that do not say; `split` takes these parts of the files only.
+    Answers that the encoder was trained on teach the first forest, and nothing after it. With `llm`
+    (one that gives log-probabilities) the layers that read its judgement are fitted too; else they
+    stay what they are. A calibration that does not beat the one of that name on held-out cards is
+    not written, unless `force`d. Needs the `fit` extra. Raises InputError where the rows are too few
+    or the model gives no log-probabilities, OSError where a file cannot be read.
     """
-    data = _read(gold, scale)
-    before = calibration.load().meta
-    rater_reads = fit.rater_inputs(data.described, data.evidence(), data.layer)
+    every = _read(gold, scale, split)
+    data = every.of_fresh()
+    read = data.read()
+    before = calibration.load().meta if (calibration.FOLDER / f"{calibration.CURRENT}.json").exists() else {}
     enough = (data.ratings > 0).sum() >= ENOUGH
     if enough:
-        expected = fit.expected_out_of_fold(rater_reads, data.ratings, data.cards)
+        expected = fit.out_of_fold("rater", read, data.targets(), data.cards)
     else:
         rater = calibration.load().rater
-        expected = np.array([rater.value_of(row.astype(np.float32)) for row in rater_reads])
-    inputs = np.column_stack([data.evidence(), expected])
-    layers, kept = _fit_layers(data, inputs, before["layers"])
+        expected = np.array([rater.value_of(row.astype(np.float32)) for row in read])
+    inputs = np.array(
+        [combine.inputs(*row) for row in zip(data.found, data.opinions, expected, strict=True)], np.float64
+    )
+    layers, kept = _fit_layers(data, inputs, before.get("layers", {}), combine.SIGNS)
+    words = np.array(
+        [combine.inputs_by_words(*row) for row in zip(every.found, every.matched, strict=True)], np.float64
+    )
+    by_words, _ = _fit_layers(every, words, before.get("by_words", {}), combine.SIGNS[2:])
+    given = _given(data, inputs, layers)
+    sure = _sure(data, words[every.fresh], by_words, given)
     measured = {
-        "labels": _measure(data.rows, data.correct, data.held_out),
-        "ratings": _measure_ratings(data, inputs, layers),
+        "labels": _measure(data.rows, data.correct, given),
+        "ratings": _measure_ratings(data, given),
     }
     judged, gate = before.get("judged", {}), before.get("gate", {})
     if llm is not None:
@@ -121,65 +160,85 @@ def calibrate(
     if why and not force:
         return Fitted(version, False, why, measured)
     about = {
+        "encoder": encoder.CURRENT,
         "features": list(features.NAMES),
         "inputs": list(combine.INPUTS),
         "sources": [
             {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in gold
         ],
+        "split": list(split),
         "model": llm.model if llm else before.get("model", ""),
-        "rows": len(data.rows),
-        "rated": int((data.ratings > 0).sum()),
+        "rows": len(every.rows),
+        "rated": int((every.ratings > 0).sum()),
+        "unseen_by_encoder": len(data.rows),
         "kept_layers": kept,
         "held_out_cards": measured,
         "scikit-learn": importlib.metadata.version("scikit-learn"),
     }
-    arrays = fit.arrays_of_judge(fit.fit_judge(data.described, data.pairs, data.correct, data.cards))
-    if enough:
-        rated = data.ratings > 0
-        arrays |= fit.arrays_of_rater(fit.fit_rater(rater_reads[rated], data.ratings[rated]))
-    else:
-        arrays |= calibration.load_arrays(prefix="rater_")
-    fit.save(version, arrays, layers, {"judged": judged, "gate": gate, **about})
+    arrays = calibration.load_arrays() if not enough else _forests(every, data)
+    learned = {"by_words": by_words, "sure": sure, "judged": judged, "gate": gate}
+    fit.save(version, arrays, layers, learned | about)
     return Fitted(version, True, "", measured)
 
 
-def _read(gold: Sequence[Path], scale: Scale | None = None) -> _Data:
+def _forests(every: _Data, fresh: _Data) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {}
+    rated = every.ratings > 0
+    arrays |= fit.arrays_of("matched", fit.fit_forest("matched", every.found[rated], every.ratings[rated]))
+    return arrays | fit.arrays_of("rater", fit.fit_forest("rater", fresh.read(), fresh.targets()))
+
+
+def _read(gold: Sequence[Path], scale: Scale | None, split: Sequence[str]) -> _Data:
     given = [
-        row for path in gold for row in read_rows(path, gold=True, scale=scale) if not isinstance(row, BadRow)
+        row
+        for path in gold
+        for row in read_rows(path, gold=True, scale=scale, split=split)
+        if not isinstance(row, BadRow)
     ]
-    rows = [form for row in (*given, *_anchors(given), *_padded(given)) for form in _forms(row)]
+    new = encoder.unseen(row.card.question for row in given)
+    given = [row for row, fresh in zip(given, new, strict=True) if fresh or row.gold is not None]
+    forms = [form for row in (*given, *_anchors(given), *_padded(given)) for form in _forms(row)]
+    read = [embedded.read(row.card, manipulation.without(row.answer)) for row in forms]
+    # A row without a word to match is decided by rule.
+    pairs = [(row, reading) for row, reading in zip(forms, read, strict=True) if reading is not None]
+    rows, readings = [row for row, _ in pairs], [reading for _, reading in pairs]
     cards = [f"{row.card.question}\0{row.card.reference}" for row in rows]
     if len(rows) < 2 * fit.FOLDS or len(set(cards)) < fit.FOLDS:
         raise InputError(
             f"{len(rows)} usable rows on {len(set(cards))} cards are too few: give at least {2 * fit.FOLDS} "
             f"rows on {fit.FOLDS} cards"
         )
-    examples = [_example(row) for row in rows]
-    readings = fit.readings_of(examples)
-    described, pairs = fit.arrays_of(readings)
-    correct = np.array([example.correct for example in examples], np.int_)
+    found = np.array([reading.found() for reading in readings], np.float64)
+    ratings = np.array([row.gold or 0 for row in rows], np.int_)
+    fresh = np.flatnonzero(encoder.unseen(row.card.question for row in rows))
+    opinions = np.array([readings[i].opinion for i in fresh], np.float64)
+    if (ratings > 0).sum() >= ENOUGH:
+        matched = fit.out_of_fold("matched", found, ratings, cards)
+    else:
+        before = calibration.load().matched
+        matched = np.array([before.value_of(row.astype(np.float32)) for row in found])
     return _Data(
         rows=rows,
-        readings=readings,
-        described=described,
-        pairs=pairs,
-        correct=correct,
-        ratings=np.array([example.rating or 0 for example in examples], np.int_),
+        found=found,
+        matched=matched,
+        correct=np.array([_is_correct(row) for row in rows], np.int_),
+        ratings=ratings,
         cards=cards,
-        held_out=fit.out_of_fold(described, pairs, correct, cards),
-        layer=np.array([reading.layer if reading else "" for reading in readings]),
+        layer=np.array([reading.layer for reading in readings]),
+        fresh=fresh,
+        opinions=opinions,
     )
 
 
-def _fit_layers(data: _Data, inputs: fit.Floats, before: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _fit_layers(
+    data: _Data, inputs: fit.Floats, before: dict[str, Any], signs: Sequence[int]
+) -> tuple[dict[str, Any], list[str]]:
     """Fit each layer that has enough ratings; return the layers, and the names of those kept as they were."""
     layers, kept = {}, []
     for name in calibration.LAYERS:
         here = data.layer == name
-        if (data.ratings[here] > 0).sum() >= ENOUGH or (name == "prose" and here.any()):
-            layers[name] = fit.fit_ordinal(
-                inputs[here], data.ratings[here], data.correct[here], signs=combine.SIGNS
-            )
+        if (data.ratings[here] > 0).sum() >= ENOUGH or (name == "plain" and here.any()):
+            layers[name] = fit.fit_ordinal(inputs[here], data.ratings[here], data.correct[here], signs=signs)
         else:
             layers[name] = before[name]
             kept.append(name)
@@ -236,7 +295,7 @@ def _padded(rows: Sequence[Row]) -> list[Row]:
     """Examples of what idle talk is worth: nothing. Rated answers with some of it keep their rating."""
     rated = [row for row in rows if row.gold is not None and row.answer.strip()]
     return [
-        replace(row, id=f"{row.id}#padded", answer=_pad(row.answer, _CHATTER[i % len(_CHATTER)], i))
+        replace(row, id=f"{row.id}#padded", answer=_pad(row.answer, CHATTER[i % len(CHATTER)], i))
         for i, row in enumerate(rated)
     ]
 
@@ -252,9 +311,9 @@ def _by_share(share: float) -> int:
 
 
 def _forms(row: Row) -> list[Row]:
-    """A card of a deck is also seen as a stranger's row has it: without wordings, without key points."""
+    """A card with accepted wordings is also seen without them, and without its key points."""
     card = row.card
-    if not card.id:
+    if not card.id and not any(point.accept for point in card.points):
         return [row]
     texts = tuple(point.text for point in card.points)
     others = card.alternatives
@@ -270,20 +329,39 @@ def _forms(row: Row) -> list[Row]:
     ]
 
 
-def _example(row: Row) -> fit.Example:
-    rated = row.gold if row.gold is not None else (CORRECT_FROM if row.label == "correct" else 1)
-    return fit.Example(row.card, row.answer, rated >= CORRECT_FROM, row.gold, row.dataset)
+def _is_correct(row: Row) -> bool:
+    return row.gold >= CORRECT_FROM if row.gold is not None else row.label == "correct"
 
 
-def _measure(rows: Sequence[Row], correct: fit.Ints, odds: fit.Floats) -> dict[str, Any]:
-    """How well the judge alone tells correct from not, on cards that it did not see."""
+def _given(data: _Data, inputs: fit.Floats, layers: dict[str, Any]) -> fit.Ints:
+    """Return the ratings of all rows: forests and encoder that did not see the card, cuts that did."""
+    given = np.zeros(len(data.rows), np.int_)
+    for name in calibration.LAYERS:
+        here = data.layer == name
+        given[here] = fit.rate(layers[name], inputs[here])
+    return given
+
+
+def _sure(data: _Data, words: fit.Floats, by_words: dict[str, Any], given: fit.Ints) -> dict[str, float]:
+    """Return the confidence from which the encoder need not be asked, on cards that no forest saw."""
+    layers = {name: calibration.ordinal(fitted) for name, fitted in by_words.items()}
+    at = np.flatnonzero(data.ratings > 0)
+    quick = [
+        combine.from_cumulative(layers[str(data.layer[i])].at_least(words[i].astype(np.float32))) for i in at
+    ]
+    alone, confidence = np.array([one[1] for one in quick]), np.array([one[2] for one in quick])
+    return judging.gate([(data.ratings[at], alone, confidence, given[at])], LOSS)
+
+
+def _measure(rows: Sequence[Row], correct: fit.Ints, given: fit.Ints) -> dict[str, Any]:
+    """How well correct is told from not."""
     out: dict[str, Any] = {}
     for name in sorted({row.dataset for row in rows}):
         member = np.array([row.dataset == name for row in rows])
         estimates = metrics.bootstrap(
             {"macro_f1": metrics.f1_statistics(2)["macro_f1"]},
             correct[member],
-            (odds[member] > 0).astype(np.int_),
+            (given[member] >= CORRECT_FROM).astype(np.int_),
             [row.card.question for row in rows if row.dataset == name],
             draws=200,
         )
@@ -291,12 +369,12 @@ def _measure(rows: Sequence[Row], correct: fit.Ints, odds: fit.Floats) -> dict[s
     return out
 
 
-def _measure_ratings(data: _Data, inputs: fit.Floats, layers: dict[str, Any]) -> dict[str, Any]:
-    """Agreement with the rated answers: trees that did not see the card, cuts that did."""
+def _measure_ratings(data: _Data, given: fit.Ints) -> dict[str, Any]:
+    """Agreement with the rated answers."""
     out: dict[str, Any] = {}
     for name in calibration.LAYERS:
         rated = np.flatnonzero((data.layer == name) & (data.ratings > 0))
         if rated.size:
-            given = fit.rate(layers[name], inputs[rated])
-            out[name] = fit.agreement(data.ratings[rated], given, [data.rows[i].card.question for i in rated])
+            groups = [data.rows[i].card.question for i in rated]
+            out[name] = fit.agreement(data.ratings[rated], given[rated], groups)
     return out

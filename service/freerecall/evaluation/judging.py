@@ -15,7 +15,7 @@ from freerecall.grading import calibration, combine, manipulation
 from freerecall.grading.judge import judge
 from freerecall.llm import LLM
 
-SAMPLE = 150
+SAMPLE_RATED, SAMPLE_LABELLED = 120, 60
 """Answers of each data set that are asked about; of the bundled decks' rated answers, all."""
 DEADLINE_S = 120.0
 LOSS = 0.01
@@ -23,7 +23,7 @@ LOSS = 0.01
 _FOLDS = 10
 
 GateOutcome = tuple[fit.Ints, fit.Ints, fit.Floats, fit.Ints]
-"""Gold, the embedded ratings, their confidence, the hybrid ratings; on held-out cards."""
+"""Gold, the cheaper grader's ratings, their confidence, the dearer one's ratings; on held-out cards."""
 
 
 def fit_judged(
@@ -64,7 +64,7 @@ def fit_judged(
             if grader is GraderMode.HYBRID:
                 alone, sure = _held_out(inputs[which], ratings[which], correct[which], groups, combine.SIGNS)
                 outcomes.append((ratings[which][rated], alone[rated], sure[rated], given[rated]))
-    return fitted, measured, _gate(outcomes)
+    return fitted, measured, gate(outcomes, LOSS)
 
 
 def _chosen(rows: Sequence[Row], layer: NDArray[np.str_], ratings: fit.Ints) -> NDArray[np.intp]:
@@ -76,7 +76,8 @@ def _chosen(rows: Sequence[Row], layer: NDArray[np.str_], ratings: fit.Ints) -> 
     chosen = [np.flatnonzero(real & own)]
     for name in sorted({row.dataset for row in rows}):
         others = np.flatnonzero(real & ~own & np.array([row.dataset == name for row in rows]))
-        chosen.append(random.permutation(others)[:SAMPLE])
+        most = SAMPLE_RATED if (ratings[others] > 0).any() else SAMPLE_LABELLED
+        chosen.append(random.permutation(others)[:most])
     return np.concatenate(chosen)
 
 
@@ -103,10 +104,10 @@ async def _judgements(rows: Sequence[Row], llm: LLM) -> fit.Floats:
         await llm.aclose()
 
 
-def _gate(outcomes: Sequence[GateOutcome]) -> dict[str, float]:
-    """Return the confidence from which the embedded grade may stand, on held-out cards.
+def gate(outcomes: Sequence[GateOutcome], loss: float) -> dict[str, float]:
+    """Return the confidence from which the cheaper grade may stand, on held-out cards.
 
-    Of all that lose at most LOSS in QWK against always asking, the one that asks the least.
+    Of all that lose at most `loss` in QWK against always asking, the one that asks the least.
     """
     gold, alone, sure, asked = (np.concatenate(columns) for columns in zip(*outcomes, strict=True))
     always = metrics.qwk(gold, asked)
@@ -115,7 +116,7 @@ def _gate(outcomes: Sequence[GateOutcome]) -> dict[str, float]:
         stands = sure >= confidence
         agreement = metrics.qwk(gold, np.where(stands, alone, asked))
         share = float(1 - stands.mean())
-        if agreement >= always - LOSS and share < best["asked"]:
+        if agreement >= always - loss and share < best["asked"]:
             best |= {"confidence": confidence, "asked": share, "qwk": agreement}
     return best
 

@@ -1,13 +1,13 @@
 """Rows of files: answers with question and reference, perhaps with what people said of them."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from freerecall.cards import Card
+from freerecall.cards import Card, KeyPoint
 from freerecall.decks import bundled_decks, read_deck
 from freerecall.errors import InputError
 from freerecall.evaluation import tables
@@ -18,6 +18,7 @@ from freerecall.grading.rated import MOST
 
 MAX_TEXT = 10_000
 """Characters that an answer, a question or a reference may have."""
+MAX_TEXTS = 100
 LABELS = ("correct", "contradictory", "incorrect")
 
 
@@ -25,8 +26,9 @@ LABELS = ("correct", "contradictory", "incorrect")
 class Row:
     """An answer to grade. `gold` is a rating 1–5, `label` one of LABELS; each None where not given.
 
-    `levels` are the ratings that the gold's own scale can give; `rated` are other answers to the
-    same card that people have rated.
+    `split` names the part of its file that a row belongs to ("dev", "test"). `levels` are the
+    ratings that the gold's own scale can give; `rated` are other answers to the same card that
+    people have rated.
     """
 
     id: Any
@@ -36,6 +38,7 @@ class Row:
     label: str | None = None
     dataset: str = ""
     style: str = ""
+    split: str = ""
     levels: tuple[int, ...] = RATINGS
     rated: tuple[RatedAnswer, ...] = ()
 
@@ -65,13 +68,22 @@ class Format:
     questions: Mapping[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
 
-def read_rows(path: Path, *, gold: bool = False, scale: Scale | None = None) -> Iterator[Row | BadRow]:
+def read_rows(
+    path: Path, *, gold: bool = False, scale: Scale | None = None, split: Sequence[str] = ()
+) -> Iterator[Row | BadRow]:
     """Yield one item per non-blank line of JSON Lines, or per row of a table (`.csv`, `.tsv`), in order.
 
     A row may name a bundled deck's `card`, or a `question_id` of questions.jsonl beside the file
-    (SemEval-2013 Task 7), instead of a question and reference. Raises OSError where a file cannot be
-    read, InputError for a table that is none.
+    (as SemEval-2013 Task 7 does), instead of a question and reference. With `split`, only rows of
+    those parts of the file, and rows that name none. Raises OSError where a file cannot be read,
+    InputError for a table that is none.
     """
+    for row in _all_rows(path, gold, scale):
+        if isinstance(row, BadRow) or not split or row.split in ("", *split):
+            yield row
+
+
+def _all_rows(path: Path, gold: bool, scale: Scale | None) -> Iterator[Row | BadRow]:
     about = Format(gold, scale, _questions(path.parent / "questions.jsonl"))
     if path.suffix.lower() in (".csv", ".tsv"):
         for line, cells in tables.rows_of(path):
@@ -119,11 +131,12 @@ def _row(row: dict[str, Any], row_id: Any, about: Format) -> Row:
     asked = about.questions.get((str(row.get("dataset", "")), str(row.get("question_id", ""))))
     if asked is not None and "question" not in row:
         texts = [reference["text"] for reference in asked["references"]]
-        row = {**row, "question": asked["question"], "references": texts}
+        known: dict[str, Any] = {name: asked[name] for name in ("key_points", "kind") if name in asked}
+        row = {**row, **known, "question": asked["question"], "references": texts}
     if "card" in row and "question" not in row:
         return _with_gold(row, row_id, _bundled_card(_text(row, "card")), about)
     references = _texts(row, "references")
-    points = _texts(row, "key_points")
+    points = _key_points(row)
     if "reference" not in row and not references and not points:
         raise InputError('"reference" is missing')
     kind = row.get("kind")
@@ -158,6 +171,7 @@ def _with_gold(row: dict[str, Any], row_id: Any, card: Card, about: Format) -> R
         label=label,
         dataset=str(row.get("dataset") or ""),
         style=str(row.get("style") or ""),
+        split=str(row.get("split") or ""),
         levels=scale.levels if scale else RATINGS,
         rated=_rated(row.get("rated")),
     )
@@ -202,9 +216,24 @@ def _texts(row: dict[str, Any], name: str) -> tuple[str, ...]:
         return ()
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         raise InputError(f'"{name}" must be a list of strings')
-    if len(value) > 100 or sum(map(len, value)) > 10 * MAX_TEXT:
-        raise InputError(f'"{name}" is too long: at most 100 texts')
+    _check_amount(name, value)
     return tuple(value)
+
+
+def _key_points(row: dict[str, Any]) -> tuple[KeyPoint, ...]:
+    """Each a text, or an object with `text` and `accept`, other wordings of it."""
+    given = row.get("key_points")
+    if not isinstance(given, list) or not any(isinstance(one, dict) for one in given):
+        return tuple(KeyPoint(text) for text in _texts(row, "key_points"))
+    points = [one if isinstance(one, dict) else {"text": one} for one in given]
+    found = tuple(KeyPoint(_text(point, "text"), _texts(point, "accept")) for point in points)
+    _check_amount("key_points", [text for point in found for text in (point.text, *point.accept)])
+    return found
+
+
+def _check_amount(name: str, texts: Sequence[str]) -> None:
+    if len(texts) > MAX_TEXTS or sum(map(len, texts)) > 10 * MAX_TEXT:
+        raise InputError(f'"{name}" is too long: at most {MAX_TEXTS} texts')
 
 
 def _questions(path: Path) -> dict[tuple[str, str], dict[str, Any]]:

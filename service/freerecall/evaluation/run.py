@@ -1,6 +1,7 @@
 """Run a grader over gold rows; what is graded can be kept, and a run that was stopped taken up again."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,12 +29,14 @@ def evaluate(
     sample: int | None = None,
     scale: Scale | None = None,
     rated: Path | None = None,
+    split: Sequence[str] = (),
 ) -> tuple[Report, list[Sample]]:
     """Grade every row of `gold` and compare; with `out`, every sample is kept there as it comes.
 
     With `sample` only so many rows of each data set are taken, always the same. `scale` is what
     `gold` is rated on, where its rows do not say. `rated` is a file with other people's ratings:
-    each answer is graded with those of its card, but for its own, at hand.
+    each answer is graded with those of its card, but for its own, at hand. `split` takes these parts
+    of the file only (see rows.Row).
 
     Raises InputError where no row can be used or `out` holds another run, or OSError.
     """
@@ -48,12 +51,13 @@ def evaluate(
         sample=str(sample or "all"),
         scale=str(scale or ""),
         rated=hashlib.sha256(rated.read_bytes()).hexdigest() if rated else "",
+        split=",".join(split),
     )
     kept = RunFolder(out, about) if out else None
     samples = dict(kept.done) if kept else {}
     bad: list[BadRow] = []
     waiting: list[tuple[int, Row]] = []
-    numbered = list(enumerate(read_rows(gold, gold=True, scale=scale), 1))
+    numbered = list(enumerate(read_rows(gold, gold=True, scale=scale, split=split), 1))
     if rated:
         numbered = _with_rated(numbered, list(read_rows(rated, gold=True, scale=scale)))
     for number, row in _sampled(numbered, sample) if sample else numbered:

@@ -7,7 +7,7 @@ from freerecall.cards import Card, KeyPoint, Kind
 from freerecall.derive import kind_of
 from freerecall.errors import InputError, LLMError
 from freerecall.grades import DecidedBy, Grade, GraderMode, RatedAnswer
-from freerecall.grading import calibration, semantics
+from freerecall.grading import calibration, encoder, semantics
 from freerecall.grading.calibration import CURRENT as CALIBRATION
 from freerecall.grading.embedded import grade_embedded
 from freerecall.grading.rules import is_dont_know
@@ -51,8 +51,9 @@ def policy_of(prompt: str | None = None, gate: float | None = None) -> AskPolicy
 
 
 def warm() -> None:
-    """Load the word vectors and the calibration, so that the first answer does not wait for them."""
+    """Load vectors, encoder and calibration, so that the first answer does not wait for them."""
     semantics.load()
+    encoder.load()
     calibration.load()
     semantics.word_vector("warm")
 
@@ -104,16 +105,17 @@ def ad_hoc_card(
     reference: str,
     *,
     references: tuple[str, ...] = (),
-    key_points: tuple[str, ...] = (),
+    key_points: tuple[str | KeyPoint, ...] = (),
     kind: str | None = None,
 ) -> Card:
     """Make a card from the parts of a request; key points and kind are derived where not given.
 
     Raises InputError for a missing reference or an unknown kind.
     """
+    points = [point if isinstance(point, KeyPoint) else KeyPoint(point) for point in key_points]
     texts = [text.strip() for text in (reference, *references) if text.strip()]
-    if not texts and key_points:
-        texts = ["; ".join(key_points)]
+    if not texts and points:
+        texts = ["; ".join(point.text for point in points)]
     if not texts:
         raise InputError("there is no reference answer: give `reference`, `references` or `key_points`")
     try:
@@ -125,6 +127,6 @@ def ad_hoc_card(
         question=question.strip(),
         reference=texts[0],
         kind=asked,
-        points=tuple(KeyPoint(text.strip()) for text in key_points if text.strip()),
+        points=tuple(replace(point, text=point.text.strip()) for point in points if point.text.strip()),
         alternatives=tuple(dict.fromkeys(texts[1:])),
     )

@@ -1,9 +1,9 @@
-"""The fitted model as a versioned artefact: trees that judge the whole answer, and ordinal cut points.
+"""The fitted model as a versioned artefact: trees that expect a rating, and ordinal cut points.
 
-A learned metric says how alike the vectors of answer and reference are. A boosted forest reads
-that and the features of an answer, and gives the log-odds that people would call it correct. A
-second forest expects a rating. A proportional-odds model (McCullagh 1980) then reads both beside
-the key-point evidence and gives the probability of each rating. `evaluation/fit.py` makes the files.
+One forest reads what the matchers found (features and key-point evidence); a second reads that
+beside the first's word and the encoder's opinion. Both expect a rating. A proportional-odds model
+(McCullagh 1980) then reads the second's beside the opinion and the evidence, and gives the
+probability of each rating. `evaluation/fit.py` makes the files.
 """
 
 import json
@@ -16,13 +16,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from freerecall.cards import Kind
+from freerecall.grading import encoder
+
 Floats = NDArray[np.float32]
 
-CURRENT = "embedded-1"
-LAYERS = ("prose", "points", "bare")
-"""One statement; key points with accepted wordings; key points with only their own."""
-_ONE_OF = {name: np.eye(len(LAYERS), dtype=np.float32)[i] for i, name in enumerate(LAYERS)}
-_GATE = 0.75
+CURRENT = "embedded-2"
+LAYERS = ("plain", "prose", "points", "bare")
+"""A reference alone; one key point; key points with accepted wordings; key points with only their own."""
+KINDS = tuple(Kind)
+_FORMS = {
+    (kind, layer): np.array([one == kind for one in KINDS] + [one == layer for one in LAYERS], np.float32)
+    for kind in KINDS
+    for layer in LAYERS
+}
+_NEVER = 2.0
 _MOST_LEAVES_BY = 9
 FOLDER = Path(__file__).parent / "calibrations"
 
@@ -71,26 +79,36 @@ class Ordinal:
 class Calibration:
     """Everything that was learned, under one version name; `layers` by what is judged (LAYERS).
 
+    `by_words` are layers that know nothing of the encoder (see combine.BY_WORDS).
     `judged`, by grader ("hybrid", "llm") and layer, also read a language model's judgement; `gate`
-    is the confidence from which an embedded grade stands without it.
+    is the confidence from which an embedded grade stands without it, `sure` that from which a grade by
+    words stands without the encoder.
     """
 
     version: str
-    metric: Floats
-    forest: Forest
+    matched: Forest
     rater: Forest
     layers: dict[str, Ordinal]
+    by_words: dict[str, Ordinal]
     judged: dict[tuple[str, str], Ordinal]
+    sure: float
     gate: float
     meta: dict[str, Any]
 
-    def log_odds(self, features: Floats, pair: Floats) -> float:
-        """Return the log-odds of "correct" from an answer's features and its pair of vectors."""
-        return self.forest.value_of(np.append(features, self.metric @ pair))
+    def expected(self, found: Floats, opinion: Floats) -> float:
+        """Return the rating, 1–5, that the second forest expects; `found` as `matched_inputs` makes it."""
+        return self.rater.value_of(rater_inputs(found, self.matched.value_of(found), opinion))
 
-    def expected(self, features: Floats, evidence: Floats, layer: str) -> float:
-        """Return the rating, 1–5, that the second forest expects; `evidence` are combine.EVIDENCE."""
-        return self.rater.value_of(np.concatenate([features, evidence, _ONE_OF[layer]]))
+
+def matched_inputs(features: Floats, evidence: Floats, kind: Kind, layer: str) -> Floats:
+    """Return what the first forest reads; `evidence` are combine.EVIDENCE."""
+    return np.concatenate([features, evidence, _FORMS[kind, layer]])
+
+
+def rater_inputs(found: Floats, matched: float, opinion: Floats) -> Floats:
+    """Return what the second forest reads: the first's inputs and word, and the encoder's `opinion`."""
+    judged = np.array([matched, float(encoder.expected(opinion))], np.float32)
+    return np.concatenate([found, judged, opinion], dtype=np.float32)
 
 
 @lru_cache(maxsize=4)
@@ -98,17 +116,16 @@ def load(version: str = CURRENT) -> Calibration:
     """Read a calibration by name. Raises FileNotFoundError where there is none of that name."""
     meta = json.loads((FOLDER / f"{version}.json").read_text(encoding="utf-8"))
     with np.load(FOLDER / f"{version}.npz", allow_pickle=False) as arrays:
-        forest, rater = _forest(arrays, ""), _forest(arrays, "rater_")
-        metric = arrays["metric"].astype(np.float32)
+        matched, rater = _forest(arrays, "matched_"), _forest(arrays, "rater_")
     layers = {name: ordinal(meta["layers"][name]) for name in LAYERS}
+    by_words = {name: ordinal(meta["by_words"][name]) for name in LAYERS}
     judged = {
         (grader, name): ordinal(fitted)
         for grader, by_layer in meta["judged"].items()
         for name, fitted in by_layer.items()
     }
-    return Calibration(
-        version, metric, forest, rater, layers, judged, meta.get("gate", {}).get("confidence", _GATE), meta
-    )
+    sure, gate = (meta.get(name, {}).get("confidence", _NEVER) for name in ("sure", "gate"))
+    return Calibration(version, matched, rater, layers, by_words, judged, sure, gate, meta)
 
 
 def load_arrays(version: str = CURRENT, *, prefix: str = "") -> dict[str, NDArray[Any]]:

@@ -5,19 +5,24 @@ from numpy.typing import NDArray
 
 from freerecall.cards import Kind
 from freerecall.grades import Evidence, Verdict
+from freerecall.grading import encoder
 from freerecall.grading.calibration import Calibration
+from freerecall.grading.features import NAMES
 from freerecall.grading.matching import Match
 from freerecall.grading.prepared import Prepared
 
 Floats = NDArray[np.float32]
 
-EVIDENCE = ("log_odds", "coverage", "lowest", "contradicted", "extra", "disorder")
-INPUTS = (*EVIDENCE, "expected")
-"""What the ordinal model reads, in this order."""
-SIGNS = (1, 1, 1, -1, -1, -1, 1)
+EVIDENCE = ("coverage", "lowest", "contradicted", "extra", "disorder")
+INPUTS = ("opinion", "correct", *EVIDENCE, "expected")
+"""What the ordinal model reads, in this order: the encoder's word, the key points', the forest's."""
+BY_WORDS = (*EVIDENCE, "matched")
+"""The same without the encoder; the last is the first forest's."""
+SIGNS = (1, 1, 1, 1, -1, -1, -1, 1)
 """Which way each may move a rating: no fit may reward a contradiction."""
 
-NOTHING = (-3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+_MOST_ODDS = 5.0
+NOTHING = (-_MOST_ODDS, -_MOST_ODDS, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
 """The INPUTS of an answer without a word that could be matched."""
 
 _TRACE = 0.4
@@ -38,7 +43,7 @@ def coverage_of(evidence: tuple[Evidence, ...]) -> float:
 
 
 def evidence_inputs(
-    prepared: Prepared, match: Match, evidence: tuple[Evidence, ...], places: list[int], log_odds: float
+    prepared: Prepared, match: Match, evidence: tuple[Evidence, ...], places: list[int]
 ) -> Floats:
     """Return what EVIDENCE names. `places` are the key points' places in the answer (-1: missing)."""
     total = sum(item.weight for item in evidence) or 1.0
@@ -46,7 +51,6 @@ def evidence_inputs(
     ordered = prepared.card.kind is Kind.ORDERED_LIST
     return np.array(
         [
-            min(max(log_odds, -3.0), 3.0),
             coverage_of(evidence),
             min((item.coverage for item in evidence), default=0.0),
             contradicted,
@@ -55,6 +59,21 @@ def evidence_inputs(
         ],
         np.float32,
     )
+
+
+def inputs(found: Floats, opinion: Floats, expected: float) -> Floats:
+    """Return what INPUTS names; `found` as calibration.matched_inputs makes it."""
+    odds = np.clip([encoder.mean(opinion), opinion[encoder.CORRECT]], -_MOST_ODDS, _MOST_ODDS)
+    return np.concatenate([odds, _shown(found), [expected]], dtype=np.float32)
+
+
+def inputs_by_words(found: Floats, matched: float) -> Floats:
+    """Return what BY_WORDS names, as `inputs` does INPUTS."""
+    return np.concatenate([_shown(found), [matched]], dtype=np.float32)
+
+
+def _shown(found: Floats) -> Floats:
+    return found[len(NAMES) : len(NAMES) + len(EVIDENCE)]
 
 
 def disorder(places: list[int]) -> float:
@@ -83,7 +102,8 @@ def rate(
     The score is the expected rating on a 0–1 scale; the rating the one whose neighbourhood holds
     it; the confidence the model's probability that people would give just this rating.
     """
-    return from_cumulative(calibration.layers[layer].at_least(inputs, pull))
+    of = calibration.by_words if len(inputs) == len(BY_WORDS) else calibration.layers
+    return from_cumulative(of[layer].at_least(inputs, pull))
 
 
 def from_cumulative(at_least: Floats) -> tuple[float, int, float]:

@@ -1,8 +1,9 @@
 """The embedded grader: keywords and static embeddings, no network, no model call."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from freerecall.grades import DecidedBy, Evidence, FoundBy, Grade, Provenance, R
 from freerecall.grading import (
     calibration,
     combine,
+    encoder,
     evidence,
     features,
     feedback,
@@ -27,14 +29,20 @@ from freerecall.grading.text import NEGATIONS, Token, tokenise
 Floats = NDArray[np.float32]
 
 _MOST_IF_DENIED = 2
+_MOST_IF_GUESSED = 2
+_MOST_WITHOUT_VERDICT, _LEAST_WITH_VERDICT = 3, 3
 _GAP_PARTIAL, _GAP_COVERED = 0.4, 0.75
 _CLOZE_CONFIDENCE = 0.9
-_NO_TRACE = 0.1
-"""With less than this of every key point there is no fragment to speak of."""
 _UNLIKE = 0.45
+_WORDS = 0.2
+"""Share of an answer's letters that stand in words, below which it is noise."""
+_NOISE = (0.05, 1, 0.6)
+_VOWEL, _CLUSTER = re.compile(r"[aeiouy]"), re.compile(r"[^aeiouy\W\d_]{6}")
 _PART = re.compile(r"[^.!?;\n()\u2013\u2014]+")
 _QUOTED = 20
 """Characters from which the question, word for word in an answer, is no part of it."""
+_DOUBT = 1.0
+"""Log-odds that count against an answer that may speak to the grader: what it gains must be plain."""
 _GUESSES = 3
 """Words that fit neither the gap nor the question, from which a cloze answer is guesswork."""
 
@@ -45,9 +53,11 @@ class Reading:
 
     evidence: tuple[Evidence, ...]
     features: Floats
-    pair: Floats
     places: list[int]
     denies: bool
+    reference: str
+    """The full reference that fits best, and the answer: what the encoder reads."""
+    answer: str
     prepared: Prepared
     match: Match
 
@@ -55,17 +65,31 @@ class Reading:
     def layer(self) -> str:
         """How the answer is judged: as one statement, or point by point (see calibration.LAYERS)."""
         card = self.prepared.card
-        if len(self.prepared.points) == 1 or (not card.points and card.kind is Kind.DEFINITION):
+        if not card.points and card.kind is Kind.DEFINITION:
+            return "plain"
+        if len(self.prepared.points) == 1:
             return "prose"
         return "points" if any(point.accept for point in card.points) else "bare"
 
-    def evidence_inputs(self, log_odds: float) -> Floats:
-        return combine.evidence_inputs(self.prepared, self.match, self.evidence, self.places, log_odds)
+    @property
+    def opinion(self) -> Floats:
+        """The encoder's opinion, shape [6]: a few milliseconds the first time."""
+        return encoder.opinion(self.prepared.card.question, self.reference, self.answer)
+
+    def found(self) -> Floats:
+        """Return what the matchers found as one row (see calibration.matched_inputs)."""
+        shown = combine.evidence_inputs(self.prepared, self.match, self.evidence, self.places)
+        return calibration.matched_inputs(self.features, shown, self.prepared.card.kind, self.layer)
 
     def inputs(self, model: calibration.Calibration) -> Floats:
         """Return combine.INPUTS by the calibrated `model`."""
-        read = self.evidence_inputs(model.log_odds(self.features, self.pair))
-        return np.append(read, np.float32(model.expected(self.features, read, self.layer)))
+        found, opinion = self.found(), self.opinion
+        return combine.inputs(found, opinion, model.expected(found, opinion))
+
+    def inputs_by_words(self, model: calibration.Calibration) -> Floats:
+        """Return combine.BY_WORDS: what is known of the answer without the encoder."""
+        found = self.found()
+        return combine.inputs_by_words(found, model.matched.value_of(found))
 
 
 def grade_embedded(card: Card, answer: str, rated: Sequence[RatedAnswer] = ()) -> Grade:
@@ -80,28 +104,42 @@ def grade_embedded(card: Card, answer: str, rated: Sequence[RatedAnswer] = ()) -
 def _grade_guarded(card: Card, answer: str, rated: Sequence[RatedAnswer]) -> Grade:
     said = manipulation.without(answer)
     reading = read(card, said)
-    grade = _grade_text(card, said, reading, rated)
+    suspect = manipulation.is_suspect(answer)
+    doubt = _DOUBT if suspect else 0.0
+    grade = _grade_text(card, said, reading, rated, doubt=doubt)
     if grade.rating == 1 or reading is None:
         return grade
-    kept = _proven(reading, answer, said)
-    if kept == said:
-        return grade
-    only = _grade_text(card, kept, read(card, kept), rated)
-    return min(grade, only, key=lambda one: (one.rating, one.score))
+    kept = _proven(reading, said)
+    grades = [grade]
+    if kept != said:
+        grades.append(_grade_text(card, kept, read(card, kept), rated, doubt=doubt))
+    if suspect:
+        for text in dict.fromkeys((said, kept, _related(reading, kept))):
+            by_words = _grade_text(card, text, read(card, text), rated, by_words=True, doubt=doubt)
+            grades.append(by_words)
+    return min(grades, key=lambda one: (one.rating, one.score))
 
 
-def proven(card: Card, answer: str) -> str:
-    """Return the part of `answer` that has to earn its rating alone, the rest of it blanked."""
+def proven(card: Card, answer: str) -> list[str]:
+    """Return the parts of `answer` that have to earn its rating alone, each with the rest blanked.
+
+    All that does not speak to the grader, first; less what stands aside; and where it may speak to
+    the grader all the same, only the words that are like the card's.
+    """
     said = manipulation.without(answer)
-    reading = read(card, said)
-    return said if reading is None else _proven(reading, answer, said)
+    if (reading := read(card, said)) is None:
+        return [said]
+    parts = [said, kept := _proven(reading, said)]
+    if manipulation.is_suspect(answer):
+        parts.append(_related(reading, kept))
+    return list(dict.fromkeys(parts))
 
 
-def _proven(reading: Reading, answer: str, said: str) -> str:
+def _proven(reading: Reading, said: str) -> str:
     asked = reading.prepared.card.question.strip().casefold()
     if len(asked) >= _QUOTED and (at := said.casefold().find(asked)) >= 0:
         said = _blank(said, [(at, at + len(asked))])
-    return _related(reading, said) if manipulation.is_suspect(answer) else _without_asides(reading, said)
+    return _without_asides(reading, said)
 
 
 def _related(reading: Reading, said: str) -> str:
@@ -143,25 +181,78 @@ def _blank(text: str, spans: Iterable[tuple[int, int]]) -> str:
     return text
 
 
-def _grade_text(card: Card, said: str, reading: Reading | None, rated: Sequence[RatedAnswer]) -> Grade:
+def _grade_text(
+    card: Card,
+    said: str,
+    reading: Reading | None,
+    rated: Sequence[RatedAnswer],
+    *,
+    by_words: bool = False,
+    doubt: float = 0.0,
+) -> Grade:
+    """Grade what was `said`; `by_words` without the encoder, which fluent talk may impress.
+
+    `doubt` is taken from the log-odds of every rating.
+    """
     model = calibration.load()
     if not said.strip() or rules.is_dont_know(said):
         return _nothing(card, model.version)
-    if reading is not None and card.kind is Kind.TRUE_FALSE:
-        return _true_false(reading, card, said, model)
-    if reading is None or _only_echoes(reading):
+    if reading is None or (card.kind is not Kind.TRUE_FALSE and _only_echoes(reading)):
         return _nothing(card, model.version)
-    if card.kind is Kind.CLOZE:
-        return _cloze(reading, model)
-    score, rating, confidence = combine.rate(
-        model, reading.inputs(model), reading.layer, rated_answers.log_odds(said, rated)
-    )
-    if reading.layer == "prose" and reading.denies and rating > _MOST_IF_DENIED:
-        score, rating, confidence = min(score, _SCORES[_MOST_IF_DENIED]), _MOST_IF_DENIED, 0.5
-    if rating == 2 and max(item.coverage for item in reading.evidence) < _NO_TRACE:
-        score, rating = min(score, _SCORES[1] + 0.1), 1  # a fragment must be shown
-    found = _agree(reading.evidence, rating) if len(reading.evidence) == 1 else reading.evidence
+    if (ruled := _by_rule(reading, model.version)) is not None:
+        return ruled
+    pull = rated_answers.log_odds(said, rated) - doubt
+    graded = combine.rate(model, reading.inputs_by_words(model), reading.layer, pull)
+    if _is_noise(reading):
+        graded = min(graded, _NOISE)
+    elif not by_words and graded[2] < model.sure:
+        graded = combine.rate(model, reading.inputs(model), reading.layer, pull)
+    score, rating, confidence = bounded(reading, *graded)
+    if len(reading.evidence) == 1:
+        found = _agree(reading.evidence, rating, said)
+    else:
+        found = tuple(evidence.agree(item, rating, said, FoundBy.SEMANTICS) for item in reading.evidence)
     return _grade(found, score, rating, confidence, model.version)
+
+
+def bounded(reading: Reading, score: float, rating: int, confidence: float) -> tuple[float, int, float]:
+    """Return (score, rating, confidence) within what the card's kind and the answer's words allow."""
+    least, most = 1, 5
+    card = reading.prepared.card
+    if card.kind is Kind.TRUE_FALSE:
+        expected, said = _verdicts(reading)
+        if said is None:
+            most = _MOST_WITHOUT_VERDICT
+        else:
+            least, most = (_LEAST_WITH_VERDICT, 5) if said is expected else (1, 1)
+    elif card.kind is Kind.CLOZE and _guesses(reading):
+        most = _MOST_IF_GUESSED
+    elif _is_wrong_number(reading):
+        most = 1
+    elif reading.layer in ("plain", "prose") and reading.denies:
+        most = _MOST_IF_DENIED
+    if least <= rating <= most:
+        return score, rating, confidence
+    rating = min(max(rating, least), most)
+    return _SCORES[rating], rating, 0.5
+
+
+def _is_wrong_number(reading: Reading) -> bool:
+    """Say whether a number was asked for, and the answer has other figures only."""
+    wanted = tokenise(reading.reference)
+    said = {token.word for token in reading.match.tokens if reading.answer[token.start].isdigit()}
+    asked = all(polarity.is_number(token.word) for token in wanted)
+    return asked and bool(said) and said.isdisjoint(token.word for token in wanted)
+
+
+def _by_rule(reading: Reading, version: str) -> Grade | None:
+    """Return the grade where a rule alone decides: a wrong or bare verdict, a filled gap."""
+    card = reading.prepared.card
+    if card.kind is Kind.CLOZE:
+        return _filled(reading, version)
+    if card.kind is Kind.TRUE_FALSE:
+        return _verdict_alone(reading, version)
+    return None
 
 
 def read(card: Card, answer: str) -> Reading | None:
@@ -176,8 +267,34 @@ def read(card: Card, answer: str) -> Reading | None:
         answer.find(item.quote) if item.verdict in (Verdict.COVERED, Verdict.PARTIAL) else -1
         for item in judged
     ]
-    described, pair = features.describe(prepared, matched, judged)
-    return Reading(judged, described, pair, places, evidence.denies(found), prepared, matched)
+    ranked = features.references_by_fit(prepared, matched)
+    return Reading(
+        evidence=judged,
+        features=features.describe(prepared, matched, judged, ranked),
+        places=places,
+        denies=evidence.denies(found),
+        reference=prepared.phrases[int(ranked[0])].text,
+        answer=answer,
+        prepared=prepared,
+        match=matched,
+    )
+
+
+def _is_noise(reading: Reading) -> bool:
+    """Say whether hardly a word of the answer is one: the encoder knows nothing of keys hit at random."""
+    words = [
+        len(token.word)
+        for token, likeness in _likeness(reading)
+        if likeness >= _UNLIKE or encoder.knows(token.word) or _can_be_spoken(token.word)
+    ]
+    return sum(words) < _WORDS * sum(len(token.word) for token in reading.match.content)
+
+
+def _can_be_spoken(word: str) -> bool:
+    """Say whether `word` may be one in a European language: four letters and more, enough of them vowels."""
+    plain = unicodedata.normalize("NFD", word)
+    vowels = len(_VOWEL.findall(plain))
+    return word.isalpha() and len(word) >= 4 and vowels > len(word) / 4 and not _CLUSTER.search(plain)
 
 
 def _only_echoes(reading: Reading) -> bool:
@@ -220,36 +337,41 @@ def _nothing(card: Card, version: str) -> Grade:
     )
 
 
-def _agree(found: tuple[Evidence, ...], rating: int) -> tuple[Evidence, ...]:
+def _agree(found: tuple[Evidence, ...], rating: int, said: str) -> tuple[Evidence, ...]:
     """Bring the one key point's verdict in line with the rating that the whole answer got."""
     (item,) = found
     if item.verdict is Verdict.CONTRADICTED and rating <= 2:
         return found
     verdict = Verdict.COVERED if rating >= 4 else Verdict.PARTIAL if rating >= 2 else Verdict.MISSING
-    if verdict is Verdict.MISSING or not item.quote:
-        return (Evidence(item.point, verdict, weight=item.weight, coverage=item.coverage),)
-    return (Evidence(item.point, verdict, item.quote, item.found_by, item.coverage, item.weight),)
+    if verdict is Verdict.MISSING:
+        return (replace(item, verdict=verdict, quote="", found_by=None),)
+    if item.quote:
+        return (replace(item, verdict=verdict),)
+    return (replace(item, verdict=verdict, quote=evidence.whole(said), found_by=FoundBy.SEMANTICS),)
 
 
-def _cloze(reading: Reading, model: calibration.Calibration) -> Grade:
-    """A gap is filled or it is not: spelling decides, typos pass, a string of guesses does not."""
+def _filled(reading: Reading, version: str) -> Grade | None:
+    """The grade of a gap that is filled: spelling decides, typos pass, a string of guesses does not."""
     words = reading.match.keyword_coverage.max(axis=0)
     best = np.zeros(len(reading.prepared.points), np.float32)
     for value, point in zip(words, reading.prepared.point_of, strict=True):
         if point >= 0:
             best[point] = max(best[point], value)
     found = tuple(_gap(item, float(value)) for item, value in zip(reading.evidence, best, strict=True))
-    score = combine.coverage_of(found)
-    rating = 5 if score >= _GAP_COVERED else 3 if score >= 0.5 else 2 if score >= _GAP_PARTIAL else 1
+    if (score := combine.coverage_of(found)) < _GAP_COVERED or _guesses(reading):
+        return None
+    return _grade(found, round(score, 4), 5, _CLOZE_CONFIDENCE, version)
+
+
+def _guesses(reading: Reading) -> bool:
+    """Say whether the answer offers several words for one gap."""
     strange = [
         token
-        for token, likeness in zip(reading.match.content, reading.match.both.max(axis=1), strict=True)
+        for token, likeness in _likeness(reading)
         if likeness < _GAP_PARTIAL and token.stem not in reading.prepared.question_stems
     ]
     offers = any(token.word == "or" for token in reading.match.tokens)
-    if len(strange) >= (1 if offers else _GUESSES) and rating > _MOST_IF_DENIED:
-        score, rating = _SCORES[_MOST_IF_DENIED], _MOST_IF_DENIED
-    return _grade(found, round(score, 4), rating, _CLOZE_CONFIDENCE, model.version)
+    return len(strange) >= (1 if offers else _GUESSES)
 
 
 def _gap(item: Evidence, coverage: float) -> Evidence:
@@ -259,46 +381,39 @@ def _gap(item: Evidence, coverage: float) -> Evidence:
     return Evidence(item.point, verdict, item.quote, FoundBy.KEYWORDS, round(coverage, 3), item.weight)
 
 
-def _true_false(reading: Reading, card: Card, answer: str, model: calibration.Calibration) -> Grade:
-    """The verdict decides; reasons, where the card has them as key points, make it complete."""
+def _verdicts(reading: Reading) -> tuple[bool | None, bool | None]:
+    """Return what a true-or-false card wants and what the answer says; None where it does not say."""
     prepared = reading.prepared
     expected = polarity.verdict(tokenise(prepared.points[0]))
     if expected is None:
-        expected = polarity.verdict(tokenise(card.reference))
-    said = polarity.verdict(reading.match.tokens)
-    others = reading.evidence[1:]
-    reasons = combine.coverage_of(others)
-    weight = round(float(prepared.point_weights[0]), 4)
+        expected = polarity.verdict(tokenise(prepared.card.reference))
+    return expected, polarity.verdict(reading.match.tokens)
+
+
+def _verdict_alone(reading: Reading, version: str) -> Grade | None:
+    """True or false: the wrong verdict is a 1 whatever follows; the right one alone lacks a reason."""
+    expected, said = _verdicts(reading)
     if said is None:
-        first = Evidence(prepared.points[0], Verdict.MISSING, weight=weight)
-        rating = (
-            4
-            if reasons >= 0.8
-            else 3
-            if reasons >= evidence.COVERED
-            else 2
-            if reasons >= evidence.PARTIAL
-            else 1
-        )
-        confidence = 0.5
-    elif said is not expected:
-        first = Evidence(prepared.points[0], Verdict.CONTRADICTED, "", FoundBy.KEYWORDS, 0.0, weight)
-        others = tuple(Evidence(item.point, Verdict.MISSING, weight=item.weight) for item in others)
-        rating, confidence = 1, 0.95
-    else:
-        quote = _verdict_quote(answer)
-        first = Evidence(prepared.points[0], Verdict.COVERED, quote, FoundBy.KEYWORDS, 1.0, weight)
-        wrong = any(item.verdict is Verdict.CONTRADICTED for item in others)
-        rating = 3 if wrong else 5 if not others or reasons >= 0.5 else 4
-        confidence = 0.6 if wrong else 0.85
-    return _grade((first, *others), _SCORES[rating], rating, confidence, model.version)
+        return None
+    first, *others = reading.evidence
+    weight = first.weight
+    missing = tuple(Evidence(item.point, Verdict.MISSING, weight=item.weight) for item in others)
+    if said is not expected:
+        wrong = Evidence(first.point, Verdict.CONTRADICTED, "", FoundBy.KEYWORDS, 0.0, weight)
+        return _grade((wrong, *missing), _SCORES[1], 1, 0.95, version)
+    right = Evidence(first.point, Verdict.COVERED, _verdict_quote(reading), FoundBy.KEYWORDS, 1.0, weight)
+    if not others:
+        return _grade((right,), _SCORES[5], 5, 0.9, version)
+    if all(polarity.verdict([token]) is not None for token in reading.match.content):
+        return _grade((right, *missing), _SCORES[4], 4, 0.9, version)
+    return None
 
 
 _SCORES = {1: 0.0, 2: 0.25, 3: 0.5, 4: 0.8, 5: 1.0}
 
 
-def _verdict_quote(answer: str) -> str:
-    for token in tokenise(answer):
+def _verdict_quote(reading: Reading) -> str:
+    for token in reading.match.tokens:
         if polarity.verdict([token]) is not None:
-            return answer[token.start : token.end]
+            return reading.answer[token.start : token.end]
     return ""

@@ -1,6 +1,6 @@
 """Per key point: is it in the answer, where, and is it turned round?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -124,8 +124,9 @@ def _misplaced(prepared: Prepared, match: Match) -> dict[int, float]:
     wrong: dict[int, float] = {}
     subject = None
     for row, token in enumerate(match.content):
-        subject = prepared.subjects.get(token.stem, subject)
         column = int(match.both[row].argmax())
+        near = prepared.stems[column] if match.both[row, column] >= _OWN_WORD else token.stem
+        subject = prepared.subjects.get(token.stem, prepared.subjects.get(near, subject))
         about = prepared.sole_point.get(column)
         if about is None or subject is None or match.both[row, column] < 0.5:
             continue
@@ -190,3 +191,22 @@ def quote_of(prepared: Prepared, match: Match, point: PointMatch, answer: str) -
     if content[hits[0]].negated and negators and start - negators[-1] < 40:
         start = negators[-1]
     return answer[start : min(end, start + _MAX_QUOTE)]
+
+
+def whole(answer: str) -> str:
+    """Return the answer as a quote: for a point that all of it makes."""
+    return answer.strip()[:_MAX_QUOTE]
+
+
+def agree(item: Evidence, rating: int, answer: str, by: FoundBy) -> Evidence:
+    """Bring a key point's verdict in line with the whole answer's rating, found `by` whom that was."""
+    if item.verdict is Verdict.CONTRADICTED and rating <= 3:
+        return item
+    quote = item.quote or whole(answer)
+    if rating == 5 and item.verdict is not Verdict.COVERED:
+        return replace(item, verdict=Verdict.COVERED, quote=quote, found_by=by)
+    if rating == 4 and item.verdict in (Verdict.MISSING, Verdict.CONTRADICTED):
+        return replace(item, verdict=Verdict.PARTIAL, quote=quote, found_by=by)
+    if rating == 1 and item.verdict in (Verdict.COVERED, Verdict.PARTIAL):
+        return replace(item, verdict=Verdict.MISSING, quote="", found_by=None)
+    return item

@@ -47,15 +47,22 @@ NAMES = (
 )
 
 
-def describe(prepared: Prepared, match: Match, evidence: tuple[Evidence, ...]) -> tuple[Floats, Floats]:
-    """Return the features named in NAMES, shape [len(NAMES)], and the pair of vectors, shape [512].
+def references_by_fit(prepared: Prepared, match: Match) -> NDArray[np.intp]:
+    """Return the rows of the full references among the phrases, the one that fits best first."""
+    whole, refs = len(match.windows) - 1, prepared.references
+    fit = match.coverage_new[whole, refs] + match.phrase_cosine[whole, refs]
+    return np.asarray(refs[np.argsort(-fit, kind="stable")], np.intp)
+
+
+def describe(
+    prepared: Prepared, match: Match, evidence: tuple[Evidence, ...], ranked: NDArray[np.intp]
+) -> Floats:
+    """Return the features named in NAMES, shape [len(NAMES)]; `ranked` are references_by_fit.
 
     "Reference" features are of the reference that fits best; "new" words are those that the
     question does not give away.
     """
     whole, refs = len(match.windows) - 1, prepared.references
-    fit = match.coverage_new[whole, refs] + match.phrase_cosine[whole, refs]
-    ranked = refs[np.argsort(-fit)]
     best = int(ranked[0])
     phrase, share = prepared.phrases[best], prepared.share_new[best]
     weight = semantics.weights(match.raw)
@@ -96,8 +103,7 @@ def describe(prepared: Prepared, match: Match, evidence: tuple[Evidence, ...]) -
         _new_cosine(prepared, match, phrase.words, echoed),
         *_points(evidence),
     ]
-    target = prepared.phrase_vectors[best]
-    return np.array(values, np.float32), np.concatenate([own * target, np.abs(own - target)])
+    return np.array(values, np.float32)
 
 
 def _answer_found(

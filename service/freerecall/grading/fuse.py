@@ -18,7 +18,8 @@ from freerecall.grades import (
     Verdict,
 )
 from freerecall.grading import calibration, combine, feedback, manipulation, rated, rubric
-from freerecall.grading.embedded import Reading, proven, read
+from freerecall.grading.embedded import Reading, bounded, proven, read
+from freerecall.grading.evidence import agree
 from freerecall.grading.judge import DEFAULT_PROMPT as JUDGE_PROMPT
 from freerecall.grading.judge import Judgement, judge
 from freerecall.grading.rubric import RubricResult, grade_rubric
@@ -52,16 +53,15 @@ class Asking:
 async def grade_with_llm(card: Card, answer: str, embedded: Grade, asking: Asking) -> Grade:
     """Ask the model and make a grade of it. Raises LLMError where there is no usable reply.
 
-    What may not belong to the answer is asked about twice, with and without, and the lower counts.
+    What may not belong to the answer is asked about with and without, and the lowest counts.
     """
-    said = manipulation.without(answer)
     llm = asking.llm
     own = bool(llm.api_base) and llm.offers_logprobs and card.kind not in _UNFIT_TO_JUDGE
     by_judge = own if asking.prompt == AUTO else asking.prompt.startswith("judge")
     ask = _by_judge if by_judge else _by_rubric
-    texts = [said]
-    if (kept := proven(card, answer)) != said and (by_judge or manipulation.is_suspect(answer)):
-        texts.append(kept)
+    texts = proven(card, answer)
+    if not by_judge and not manipulation.is_suspect(answer):
+        texts = texts[:1]  # verdicts with quotes are dear, and count no aside
     grades = [ask(card, text, embedded, asking) for text in texts]
     lowest = min(await asyncio.gather(*grades), key=lambda grade: (grade.rating, grade.score))
     return feedback.in_language_of(answer, lowest)
@@ -87,15 +87,15 @@ async def _by_rubric(card: Card, said: str, embedded: Grade, asking: Asking) -> 
 def _from_judgement(card: Card, answer: str, embedded: Grade, judged: Judgement, asking: Asking) -> Grade:
     """The grade that the calibrated layer of this kind of card makes of the judgement."""
     mode = asking.mode
-    if mode is GraderMode.HYBRID and card.kind is Kind.TRUE_FALSE:
-        return _with_reason(embedded, judged)
     model = calibration.load()
     reading = read(card, answer)
-    layer = model.judged[mode.value, reading.layer if reading else "prose"]
+    layer = model.judged[mode.value, reading.layer if reading else "plain"]
     pull = 0.0 if mode is GraderMode.LLM else rated.log_odds(answer, asking.rated)
     inputs = judge_inputs(reading, judged.log_odds, mode, model)
     score, rating, confidence = combine.from_cumulative(layer.at_least(inputs, pull))
-    found = tuple(_agree(item, rating, answer) for item in embedded.evidence)
+    if mode is GraderMode.HYBRID and reading is not None:
+        score, rating, confidence = bounded(reading, score, rating, confidence)
+    found = tuple(agree(item, rating, answer, FoundBy.LLM) for item in embedded.evidence)
     grade = Grade(
         score=score,
         rating=rating,
@@ -109,24 +109,6 @@ def _from_judgement(card: Card, answer: str, embedded: Grade, judged: Judgement,
     return feedback.with_note(answer, feedback.in_language_of(answer, grade), without)
 
 
-def _with_reason(embedded: Grade, judged: Judgement) -> Grade:
-    """True or false: the verdict is read by rule; the model may find the reason that the matchers missed."""
-    about = _together(embedded.provenance, judged.provenance)
-    right = embedded.evidence[0].verdict is Verdict.COVERED
-    if not right or judged.log_odds <= 0 or embedded.rating == 5:
-        return replace(embedded, decided_by=DecidedBy.HYBRID, provenance=about)
-    found = tuple(_agree(item, 5, embedded.evidence[0].quote) for item in embedded.evidence)
-    return Grade(
-        score=1.0,
-        rating=5,
-        confidence=0.6,
-        evidence=found,
-        feedback=feedback.sentence(found, 5),
-        decided_by=DecidedBy.HYBRID,
-        provenance=about,
-    )
-
-
 def judge_inputs(
     reading: Reading | None, log_odds: float, mode: GraderMode, model: calibration.Calibration
 ) -> combine.Floats:
@@ -136,23 +118,6 @@ def judge_inputs(
     if reading is None:
         return np.array([*combine.NOTHING, log_odds], np.float32)
     return np.append(reading.inputs(model), np.float32(log_odds))
-
-
-def _agree(item: Evidence, rating: int, answer: str) -> Evidence:
-    """Bring a key point's verdict in line with the rating that the whole answer got."""
-    if item.verdict is Verdict.CONTRADICTED and rating <= 3:
-        return item
-    if rating == 5 and item.verdict is not Verdict.COVERED:
-        return replace(
-            item, verdict=Verdict.COVERED, quote=item.quote or answer.strip(), found_by=FoundBy.LLM
-        )
-    if rating == 4 and item.verdict in (Verdict.MISSING, Verdict.CONTRADICTED):
-        return replace(
-            item, verdict=Verdict.PARTIAL, quote=item.quote or answer.strip(), found_by=FoundBy.LLM
-        )
-    if rating == 1 and item.verdict in (Verdict.COVERED, Verdict.PARTIAL):
-        return replace(item, verdict=Verdict.MISSING, quote="", found_by=None)
-    return item
 
 
 def from_rubric(embedded: Grade, verdicts: RubricResult) -> Grade:

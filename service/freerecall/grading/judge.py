@@ -5,7 +5,6 @@ log-probabilities say how firm it is (Kadavath et al. 2022). Code alone makes a 
 """
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +15,7 @@ from freerecall.grades import CORRECT_FROM, Provenance, RatedAnswer
 from freerecall.grading import manipulation
 from freerecall.grading.prompts import as_data, one_line, read_prompt
 from freerecall.grading.rated import nearest
+from freerecall.grading.text import tidy
 from freerecall.llm import LLM, Message
 from freerecall.llm_wire import TokenLogprob
 
@@ -26,7 +26,6 @@ EXAMPLES = 2
 """Rated answers that the model is shown."""
 _MOST_REFERENCES = 3
 _FLOOR = 0.01
-_LOOSE_ENDS = re.compile(r"^[\s\W]+|[\s,;:|#*=>\-–—(\[{<\"'`]+$|[;'\"`][)\]]+\W*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ def messages(
         return read_prompt(prompt).messages(
             question=one_line(card.question),
             references="\nAlso correct: ".join(references),
-            answer=as_data(_tidy(text)[:MAX_ANSWER]),
+            answer=as_data(tidy(text)[:MAX_ANSWER]),
         )
 
     *general, last = asked(answer)
@@ -124,8 +123,3 @@ def _words(prompt: str) -> tuple[tuple[str, float], ...]:
     """Return the words that the prompt asks for, with their values."""
     pairs = (pair.rsplit(" ", 1) for pair in read_prompt(prompt).about["words"].split(", "))
     return tuple((word, float(value)) for word, value in pairs)
-
-
-def _tidy(answer: str) -> str:
-    """Return the answer without loose marks at its ends: what a blanked passage leaves must not tell."""
-    return _LOOSE_ENDS.sub("", " ".join(answer.split()))

@@ -45,6 +45,9 @@ _ABOUT_GRADING = re.compile(
     | \b(?:you\ are|act\ as|pretend\ to\ be|imagine)\ (?:an?|the|my)\ (?:\w+\ )?
         (?:grader|examiner|evaluator|assistant|ai|llm|teacher|judge)\b
     | \b(?:new|system|updated)\ (?:instructions?|prompts?)\b
+    | \b(?:enter|put|write|fill\ in|type)\ (?:an?\ |the\ (?:digit|number)\ )?(?:five|5)\b
+    | \bcount\ (?:it|them|these|those)\ as\ (?:mine|said|given|typed)\b
+    | \bsupply\ the\ rest\b | \bcredit\ (?:it|them|me|him|her)\b | \b(?:the|your)\ key\ (?:wants|needs|asks)\b
     | \b(?:key|rubric|solution|reference|card)\ (?:was|is|has\ been)
         \ (?:changed|corrected|updated|wrong|revised)\b
     | \banything\ is\ (?:right|correct|accepted|fine)\b | \byou\ (?:wake\ up|are\ reborn|play|act)\ as\b
@@ -145,9 +148,9 @@ _CLAIM_WORDS = frozenset(
     know knew mentioned typed wrote studied deserve worked see covers cover contains contain book textbook
     keyboard dog mother grandmother scholarship teacher professor nice kind generous proud please pls plz
     sorry others remaining missing rest other official original printed master marking heart verbatim
-    letter lecturer prof tutor instructor course task slide slides notes makes completes identical set boxes
-    halves aspects parts sides thing attempt chance try knees click break five stars exam question one
-    attached file above mistake mistakes agree equals same verify contradicted usual belong
+    general letter lecturer prof tutor instructor course task slide slides notes makes completes identical
+    set boxes halves aspects parts sides thing attempt chance try knees click break five stars exam question
+    one attached file above mistake mistakes agree equals same verify contradicted usual belong
     counts solution""".split()
 )
 _HINT_MARKS = re.compile(
@@ -190,6 +193,9 @@ _CLAIM = re.compile(
     | \bwhich\ is\ the\ (?:main|whole|essential|important)\ thing\b[^;.]*
     | \bas\ for\ what\b[^:;.]* | \bwhich\ reference\b
     | \bthis\ covers?\b[^;.]* | \bhow\ well\ i\ know\b[^;.]*
+    | \b(?:because\ of\ this,?\ )?(?:and\ )?(?:therefore\ )?(?:also\ )?the\ other\ way\ round,?
+        \ in\ general\b[^;.]* | \b(?:and\ )?the\ rest,?\ which\ i\ (?:also\ )?know\b[^;.]*
+    | \bin\ general\ and\ in\ particular\b[^;.]*
     | \b(?:it\ )?means\ the\ same\b | \bin\ other\ words\b | \bback\ of\ the\ card\b
     | \b(?:i\ have\ |i've\ )?mentioned\ (?:all|every\w*)\b[^,;.]* | \b(?:made|makes?)\ no\ mistakes?\b
     | \b(?:the\ )?above\ (?:lists?|names?|covers?|says?|has|contains?|mentions?)\b[^;.]*
@@ -221,7 +227,7 @@ _CLAIM = re.compile(
 _DISGUISED = re.compile(
     r"""
     [\u202a-\u202e\u2066-\u2069][^\u202c\u2069\n]*[\u202c\u2069]?
-    | [\U000e0000-\U000e007f]+
+    | [\U000e0000-\U000e007f]+ | (?:&\#x?[0-9a-fA-F]{2,5};?\s*){2,}
     | [\uff01-\uff5e][\uff01-\uff5e\s，、]+
     | [\U0001d400-\U0001d7ff][\U0001d400-\U0001d7ff\s]+
     | [\u2460-\u24ff][\u2460-\u24ff\s]+

@@ -29,10 +29,12 @@ _SLIPS_FROM = (5, 8, 12)
 class Phrase:
     """One wording of key point `point`, or with `point` -1 a whole reference.
 
-    `plain` are its words; `words` are columns of the card's table; `negated` marks those under a negation.
+    `text` is as written, `plain` its words; `words` are columns of the card's table; `negated`
+    marks those under a negation.
     """
 
     point: int
+    text: str
     plain: str
     words: NDArray[np.intp]
     negated: NDArray[np.bool_]
@@ -112,6 +114,7 @@ def prepare(card: Card) -> Prepared:
         phrases.append(
             Phrase(
                 point,
+                text,
                 " ".join(token.word for token in spoken),
                 np.array([column[key] for key in unique], np.intp),
                 np.array([token.negated for token in unique.values()], bool),
