@@ -30,11 +30,14 @@ class Observe:
             return
         given = Headers(scope=scope).get(HEADER, "")
         request_id.set(given if _SANE.fullmatch(given) else uuid.uuid4().hex)
-        started, status = time.perf_counter(), 500
+        started, status, begun = time.perf_counter(), 500, False
+        self.metrics.under_way += 1
 
         async def sending(message: Message) -> None:
-            nonlocal status
+            nonlocal status, begun
             if message["type"] == "http.response.start":
+                begun = True
+                self.metrics.under_way -= 1
                 status = message["status"]
                 MutableHeaders(scope=message)[HEADER] = request_id.get()
             await send(message)
@@ -42,6 +45,7 @@ class Observe:
         try:
             await self.app(scope, receive, sending)
         finally:
+            self.metrics.under_way -= not begun
             took = time.perf_counter() - started
             method = scope["method"] if scope["method"] in _METHODS else "other"
             route = getattr(scope.get("route"), "path", "") or "(none)"

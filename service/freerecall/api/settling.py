@@ -26,6 +26,9 @@ RETRY_FIRST_S, RETRY_MOST_S = 15.0, 600.0
 EXAM_EVERY_S = 5.0
 AT_ONCE = 4
 """Answers that are asked about together: as many as the model is sent at a time."""
+STEP_S, LONGEST_STEP_S = 0.005, 0.1
+"""Work in the background begins no sooner than this after the one before, and waits for requests
+under way at most so long: there is one interpreter for both."""
 _LISTED = 1_000
 _FAILED_IN_A_ROW = 3
 _log = logging.getLogger(__name__)
@@ -73,6 +76,7 @@ class Settling:
     answers_wake: asyncio.Event = field(default_factory=asyncio.Event)
     exams_wake: asyncio.Event = field(default_factory=asyncio.Event)
     _ask_wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _turns: asyncio.Lock = field(default_factory=asyncio.Lock)
     _brakes: tuple[_Brake, _Brake] = field(default_factory=lambda: (_Brake(), _Brake()))
     _pauses: tuple[Backoff, Backoff] = field(default_factory=lambda: (_pauses(), _pauses()))
 
@@ -108,7 +112,16 @@ class Settling:
         ids = [one for one in self.pending(_LISTED, tried=not brake.on) if not pauses.left(one)]
         return ids[: AT_ONCE if llm.up else 1]
 
+    async def _turn(self) -> None:
+        """Wait for a moment when no request is under way, though not for long; one after the other."""
+        async with self._turns:
+            ends = time.monotonic() + LONGEST_STEP_S
+            await asyncio.sleep(STEP_S)
+            while self.metrics.under_way and time.monotonic() < ends:
+                await asyncio.sleep(STEP_S)
+
     async def _settle(self, llm: LLM, answer_id: str) -> bool:
+        await self._turn()
         deadline_s = 2 * self.settings.deadline_s
         try:
             result = await practice.settle(
@@ -131,6 +144,7 @@ class Settling:
             try:
                 await asyncio.to_thread(exams.close_overdue, self.store, now=now())
                 for sitting_id in await asyncio.to_thread(self._ungraded, begun):
+                    await self._turn()
                     await asyncio.to_thread(self._grade_at_once, sitting_id, mode)
                 begun = False
             except Exception:  # one sitting that cannot be graded must not end the grading of others
@@ -166,6 +180,7 @@ class Settling:
 
     async def _ask_about(self, llm: LLM, sitting_id: str, brake: _Brake) -> bool:
         """Ask about one sitting; return whether it is graded throughout."""
+        await self._turn()
         mode = self.settings.grader
         learner = (await asyncio.to_thread(self.store.sitting, sitting_id)).learner
         if learner and not await asyncio.to_thread(self.asks, learner):
