@@ -16,6 +16,9 @@ from freerecall.settings import Settings, remarks
 
 STOPS_WITHIN_S = 10
 """What is under way when the service is asked to stop has this long to end."""
+KEEP_ALIVE_S = 125
+"""A connection without a request is closed after this: longer than browsers and proxies keep theirs
+(Caddy: 120 s), for one that closes first is cut off where a request is on its way already."""
 SWITCH_S = 0.0005
 """Seconds until a thread that grades lets another have the interpreter; Python's own 0.005 is felt."""
 SHORTEST_TOKEN = 16
@@ -83,6 +86,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=STOPS_WITHIN_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
         proxy_headers=bool(settings.proxy),
         forwarded_allow_ips=settings.proxy,
     )
