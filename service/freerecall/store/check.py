@@ -11,26 +11,24 @@ from freerecall.store.sqlite import Store
 
 def check(store: Store) -> list[str]:
     """Return what is wrong, in words; nothing where all is sound. Reads everything once."""
-    with store.snapshot():
-        found = [row[0] for row in store.db.execute("PRAGMA integrity_check") if row[0] != "ok"]
-        found += [
-            f"a row of {row[0]} refers to nothing" for row in store.db.execute("PRAGMA foreign_key_check")
-        ]
-        found += _schedule(store)
-        found += _answers(store)
-        found += _counts(store)
+    with store.snapshot() as db:
+        found = [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        found += [f"a row of {row[0]} refers to nothing" for row in db.execute("PRAGMA foreign_key_check")]
+        found += _schedule(db)
+        found += _answers(db)
+        found += _counts(db)
     return found
 
 
-def _schedule(store: Store) -> list[str]:
+def _schedule(db: sqlite3.Connection) -> list[str]:
     """Every review begins where the one before it ended, and the schedule is where the last one ended."""
     wrong = []
     states = {
         (learner, card): json.loads(state)
-        for learner, card, state in store.db.execute("SELECT learner, card_id, state FROM card_states")
+        for learner, card, state in db.execute("SELECT learner, card_id, state FROM card_states")
     }
     log: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for learner, card, prior, result in store.db.execute(
+    for learner, card, prior, result in db.execute(
         "SELECT learner, card_id, prior, result FROM reviews ORDER BY at, id"
     ):
         log.setdefault((learner, card), []).append((prior, result))
@@ -40,7 +38,7 @@ def _schedule(store: Store) -> list[str]:
         if states.get(key) != json.loads(steps[-1][1]):
             wrong.append(f"card {key[1]}: its schedule is not where its log ends")
     known = set(
-        store.db.execute(
+        db.execute(
             "SELECT DISTINCT learner, card_id FROM past_reviews UNION SELECT learner, card_id FROM reviews"
         )
     )
@@ -52,7 +50,7 @@ def _schedule(store: Store) -> list[str]:
     return wrong
 
 
-def _answers(store: Store) -> list[str]:
+def _answers(db: sqlite3.Connection) -> list[str]:
     """Every graded answer that counts has one review, and no other has any."""
     return [
         f"answer {id}: {told}"
@@ -73,12 +71,12 @@ def _answers(store: Store) -> list[str]:
                 " AND NOT EXISTS (SELECT 1 FROM grades g WHERE g.answer_id = a.id)",
             ),
         )
-        for (id,) in store.db.execute(sql)
+        for (id,) in db.execute(sql)
     ]
 
 
-def _counts(store: Store) -> list[str]:
-    differ = store.db.execute(
+def _counts(db: sqlite3.Connection) -> list[str]:
+    differ = db.execute(
         "SELECT card_id FROM (SELECT learner, card_id, count(*) AS n, sum(rating <= 2) AS low FROM reviews"
         " GROUP BY 1, 2 EXCEPT SELECT learner, card_id, n, low FROM card_counts)"
     ).fetchall()
