@@ -100,6 +100,24 @@ def test_both_are_asked_about_again(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert until(lambda: client.get(f"/api/v1/sittings/{sitting}/report").json()["final"])
 
 
+def test_what_failed_before_waits_while_nothing_succeeds() -> None:
+    now = [0.0]
+    brake, waits = settling.Brake(lambda: now[0]), []
+    for _ in range(10):
+        brake.note(False)
+        before = now[0]
+        while brake.on:
+            now[0] += 5.0
+        waits.append(now[0] - before)
+    assert waits == [0, 0, 15, 30, 60, 120, 240, 480, 600, 600]
+    brake.note(False)
+    assert brake.on
+    brake.note(True)
+    assert not brake.on
+    brake.note(False)
+    assert not brake.on, "one failure among successes holds nothing back"
+
+
 def test_while_the_model_is_held_back_a_grade_says_so_at_once(tmp_path: Path) -> None:
     with ScriptedLLM(scripted.status(401)) as server, serving(tmp_path, server) as client:
         for number in range(FAILURES):

@@ -6,6 +6,7 @@ left alone (see llm_breaker); an answer that it could not settle waits ever long
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -35,29 +36,30 @@ _log = logging.getLogger(__name__)
 
 
 def _pauses() -> Backoff:
-    return Backoff(free=1, most_s=RETRY_MOST_S, forget_s=float("inf"), first_s=RETRY_FIRST_S)
+    return Backoff(free=1, most_s=RETRY_MOST_S, forget_s=math.inf, first_s=RETRY_FIRST_S)
 
 
 @dataclass
-class _Brake:
+class Brake:
     """Holds back what failed before while nothing succeeds, longer each time."""
 
+    clock: Callable[[], float] = time.monotonic
     failures: int = 0
     wait_s: float = 0.0
-    ends: float = 0.0
+    ends: float = -math.inf
 
     @property
     def on(self) -> bool:
-        return time.monotonic() < self.ends
+        return self.clock() < self.ends
 
     def note(self, well: bool) -> None:
         if well:
-            self.failures, self.wait_s, self.ends = 0, 0.0, 0.0
+            self.failures, self.wait_s, self.ends = 0, 0.0, -math.inf
             return
         self.failures += 1
         if self.failures >= _FAILED_IN_A_ROW:
             self.wait_s = min(2 * self.wait_s or RETRY_FIRST_S, RETRY_MOST_S)
-            self.ends = time.monotonic() + self.wait_s
+            self.ends = self.clock() + self.wait_s
 
 
 @dataclass
@@ -77,7 +79,7 @@ class Settling:
     exams_wake: asyncio.Event = field(default_factory=asyncio.Event)
     _ask_wake: asyncio.Event = field(default_factory=asyncio.Event)
     _turns: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _brakes: tuple[_Brake, _Brake] = field(default_factory=lambda: (_Brake(), _Brake()))
+    _brakes: tuple[Brake, Brake] = field(default_factory=lambda: (Brake(), Brake()))
     _pauses: tuple[Backoff, Backoff] = field(default_factory=lambda: (_pauses(), _pauses()))
 
     async def run(self) -> None:
@@ -105,7 +107,7 @@ class Settling:
             except Exception:  # a full disk, say, must not end the asking
                 _log.exception("pending answers cannot be read")
 
-    def _due(self, llm: LLM, brake: _Brake, pauses: Backoff) -> list[str]:
+    def _due(self, llm: LLM, brake: Brake, pauses: Backoff) -> list[str]:
         """Return what to ask about next: new answers at once, others in their turn; a probe is one."""
         if llm.held_s:
             return []
@@ -178,7 +180,7 @@ class Settling:
             except Exception:
                 _log.exception("a sitting cannot be asked about")
 
-    async def _ask_about(self, llm: LLM, sitting_id: str, brake: _Brake) -> bool:
+    async def _ask_about(self, llm: LLM, sitting_id: str, brake: Brake) -> bool:
         """Ask about one sitting; return whether it is graded throughout."""
         await self._turn()
         mode = self.settings.grader
