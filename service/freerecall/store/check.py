@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,10 +29,12 @@ def _schedule(db: sqlite3.Connection) -> list[str]:
         for learner, card, state in db.execute("SELECT learner, card_id, state FROM card_states")
     }
     log: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for learner, card, prior, result in db.execute(
-        "SELECT learner, card_id, prior, result FROM reviews ORDER BY at, id"
+    for learner, card, at, prior, result in db.execute(
+        "SELECT learner, card_id, at, prior, result FROM reviews ORDER BY at, id"
     ):
         log.setdefault((learner, card), []).append((prior, result))
+        if _time(json.loads(result)["last_review"]) != _time(at):
+            wrong.append(f"card {card}: a review leads to a state of another time")
     for key, steps in log.items():
         if any(json.loads(before[1]) != json.loads(after[0]) for before, after in pairwise(steps)):
             wrong.append(f"card {key[1]}: the log of its reviews has a gap")
@@ -50,8 +53,12 @@ def _schedule(db: sqlite3.Connection) -> list[str]:
     return wrong
 
 
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
 def _answers(db: sqlite3.Connection) -> list[str]:
-    """Every graded answer that counts has one review, and no other has any."""
+    """Every graded answer that counts has one review, by the rating that counts, and no other has any."""
     return [
         f"answer {id}: {told}"
         for told, sql in (
@@ -69,6 +76,12 @@ def _answers(db: sqlite3.Connection) -> list[str]:
                 "past its grading, and has no grade",
                 "SELECT a.id FROM answers a WHERE a.stage <> 'ungraded' AND a.undone = 0"
                 " AND NOT EXISTS (SELECT 1 FROM grades g WHERE g.answer_id = a.id)",
+            ),
+            (
+                "its review has another rating than its grade, or than the learner's own",
+                "SELECT answer_id FROM reviews r WHERE rating IS NOT coalesce("
+                " (SELECT rating FROM overrides o WHERE o.answer_id = r.answer_id ORDER BY id DESC LIMIT 1),"
+                " (SELECT rating FROM grades g WHERE g.answer_id = r.answer_id ORDER BY id DESC LIMIT 1))",
             ),
         )
         for (id,) in db.execute(sql)
