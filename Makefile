@@ -35,11 +35,12 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@$(BIN)/python -m bench $(ARGS)
 
-kills: $(VENV)/.dev ## kill the service's work 300 times at random moments, and check the store each time
-	@FREERECALL_KILLS=300 $(BIN)/python -m pytest tests/test_kills.py $(ARGS)
+kills: $(VENV)/.dev ## kill the service under load 300 times at random moments, and what writes, and sittings; half an hour
+	@FREERECALL_KILLS=300 $(BIN)/python -m pytest tests/test_kills.py tests/test_api_exams.py -k kill -s $(ARGS)
 
-fuzz: $(VENV)/.dev ## send the service whatever fits its document, and what does not: long
-	@FREERECALL_FUZZ=300 $(BIN)/python -m pytest tests/test_contract.py tests/test_machines.py tests/test_pages_fuzz.py $(ARGS)
+fuzz: $(VENV)/.dev ## send the service, the deck readers and the reply parser what fits and what does not: long
+	@FREERECALL_FUZZ=300 $(BIN)/python -m pytest tests/test_contract.py tests/test_machines.py tests/test_pages_fuzz.py \
+		tests/test_decks_fuzz.py tests/test_decks_anki.py tests/test_decks_text_formats.py tests/test_rubric.py $(ARGS)
 
 soak: $(VENV)/.dev ## an hour of 50 learners and a provider that fails: make soak MINUTES=60 LEARNERS=50
 	@FREERECALL_SOAK=$(or $(MINUTES),60) FREERECALL_SOAK_LEARNERS=$(or $(LEARNERS),50) FREERECALL_SOAK_THINKING=3 \

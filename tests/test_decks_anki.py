@@ -23,6 +23,7 @@ from freerecall.decks import bundled_decks, read_deck, result
 from freerecall.decks.result import ImportResult
 from freerecall.errors import DeckError
 from freerecall.store import Store
+from fuzzing import examples
 
 pytest.importorskip("anki")
 
@@ -707,7 +708,7 @@ def never_anything_else(data: bytes) -> None:
         ), repr(cause)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.binary(max_size=400))
 @example(b"PK\x05\x06" + bytes(18))
 def test_no_bytes_raise_anything_but_a_deck_error(data: bytes) -> None:
@@ -728,7 +729,7 @@ def small(made: Made) -> dict[str, bytes]:
     return found
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(data=st.data())
 def test_no_damage_raises_anything_but_a_deck_error(small: dict[str, bytes], data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(small)))
@@ -866,7 +867,7 @@ def test_a_text_that_cannot_be_read(text: str, line: int, words: str) -> None:
     assert caught.value.line == line
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.text(max_size=200),
     st.sampled_from(["#separator:tab\n", "#html:true\n#guid column:1\n", "#separator: \n"]),

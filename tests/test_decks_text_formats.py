@@ -14,6 +14,7 @@ from freerecall.cards import Card, Deck, KeyPoint, Kind, PastReview
 from freerecall.decks import WRITTEN, ImportResult, bundled_decks, parse_deck, read_deck, write_deck
 from freerecall.decks.text import clean_line
 from freerecall.errors import DeckError
+from fuzzing import examples
 
 BUNDLED = [read_deck(path).deck for path in bundled_decks()]
 QUIZLET = "mitochondria\tthe powerhouse of the cell\nribosome\tmakes proteins\nnucleus\tholds the DNA\n"
@@ -235,7 +236,7 @@ def test_what_a_csv_writer_writes_is_read(rows: list[tuple[str, str]], delimiter
     assert len(found.deck.cards) + len(found.skipped) == len(rows)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(
     st.one_of(st.text(max_size=200), st.binary(max_size=200)),
     st.sampled_from(["a.csv", "a.md", "a.json", "a.txt", "a.toml", "a.apkg"]),

@@ -12,7 +12,7 @@ import pytest
 import scripted_llm as scripted
 from faulty_llm import ALL, failing
 from freerecall import exams, papers, practice
-from freerecall.api import service
+from freerecall.api import settling
 from freerecall.api.app import create_app
 from freerecall.cards import Card, Deck, KeyPoint
 from freerecall.evaluation import batch
@@ -119,9 +119,9 @@ def test_practice_exams_and_batches_get_theirs(
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A service that tries again within moments."""
-    monkeypatch.setattr(service, "RETRY_FIRST_S", 0.05)
-    monkeypatch.setattr(service, "RETRY_MOST_S", 0.1)
-    monkeypatch.setattr(service, "EXAM_EVERY_S", 0.05)
+    monkeypatch.setattr(settling, "RETRY_FIRST_S", 0.05)
+    monkeypatch.setattr(settling, "RETRY_MOST_S", 0.1)
+    monkeypatch.setattr(settling, "EXAM_EVERY_S", 0.05)
     monkeypatch.setattr("freerecall.llm_breaker.FIRST_S", 0.05)
     monkeypatch.setattr("freerecall.llm_breaker.MOST_S", 0.1)
     yield

@@ -113,3 +113,30 @@ def test_a_fault_tells_no_path_no_secret_and_no_traceback(tmp_path: Path) -> Non
     assert api.headers["x-request-id"] in log
     assert "Traceback" in log
     assert canary not in log
+
+
+def test_a_failure_leaves_the_connection_in_use(tmp_path: Path) -> None:
+    with (
+        running_service(environment(tmp_path)) as service,
+        httpx.Client(base_url=service.url, timeout=30) as client,
+    ):
+
+        def port(path: str, status: int) -> int:
+            reply = client.get(path)
+            assert reply.status_code == status
+            taken: int = reply.extensions["network_stream"].get_extra_info("client_addr")[1]
+            return taken
+
+        first = port("/healthz", 200)
+        with closing(sqlite3.connect(tmp_path / "freerecall.db")) as database:
+            database.execute("UPDATE card_versions SET content = 'no card'")
+            database.commit()
+        assert [port("/api/v1/cards/mlops:container", 500) for _ in range(3)] == [first] * 3
+        with closing(sqlite3.connect(tmp_path / "freerecall.db")) as database:
+            database.execute("DROP TABLE sessions")
+            database.commit()
+        refused = client.get("/", headers={"cookie": "freerecall=unknown"})
+        assert refused.status_code == 500, "a failure before any route is asked is told, too"
+        assert "The database failed" in refused.text
+        assert refused.headers["x-frame-options"] == "DENY"
+        assert port("/healthz", 200) == first

@@ -105,10 +105,11 @@ def test_a_held_database_is_waited_for(running: Running, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "content", [b"not a database at all, just text" * 200, b"SQLite format 3\0" + b"\xff" * 5_000]
 )
-def test_a_broken_file_is_told_in_one_line(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("command", [["decks"], ["--port", "0"]], ids=["command", "service"])
+def test_a_broken_file_is_told_in_one_line(tmp_path: Path, content: bytes, command: list[str]) -> None:
     (tmp_path / "freerecall.db").write_bytes(content)
     done = subprocess.run(
-        [sys.executable, "-m", "freerecall", "decks"],
+        [sys.executable, "-m", "freerecall", *command],
         env=environment(tmp_path),
         capture_output=True,
         text=True,

@@ -332,7 +332,9 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def statements(store: Store) -> list[str]:
     """Have every statement that SQLite runs from now on added to the list."""
     seen: list[str] = []
-    store.db.conn.set_trace_callback(seen.append)
+    store.has_deck("")  # what reads is open by now
+    for conn in store.connections:
+        conn.set_trace_callback(seen.append)
     return seen
 
 
@@ -363,7 +365,8 @@ def test_frequent_queries_use_indexes(store: Store) -> None:
         practice.next_card(store, None, now=now)
     store.decks(NOW)
     store.deck("bio")
-    store.db.conn.set_trace_callback(None)
+    for conn in store.connections:
+        conn.set_trace_callback(None)
     queries = {sql for sql in seen if sql.split()[0] in ("SELECT", "INSERT", "UPDATE")}
     assert len(queries) > 20
     for sql in queries:

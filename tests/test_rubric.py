@@ -19,6 +19,7 @@ from freerecall.grading.rubric import RubricResult, grade_rubric, parse_reply
 from freerecall.llm import LLM
 from freerecall.llm_cache import MemoryCache
 from freerecall.llm_wire import TokenLogprob
+from fuzzing import examples
 from scripted_llm import ScriptedLLM
 
 CARD = Card(
@@ -325,7 +326,7 @@ ANY_JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(list(Verdict)), st.text() | st.just(ANSWER[3:20])), min_size=3, max_size=3
@@ -348,7 +349,7 @@ def test_whatever_a_model_says_of_whatever_answer(
     assert 0 < len(result.feedback) <= rubric.MAX_FEEDBACK
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.text() | ANY_JSON.map(json.dumps))
 def test_any_text_is_parsed_or_refused(text: str) -> None:
     with suppress(LLMReplyError):

@@ -93,6 +93,19 @@ def test_what_is_spoilt_is_told(store: Store) -> None:
     assert "graded, and has no review" in found
 
 
+def test_ratings_and_times_that_differ_are_told(store: Store) -> None:
+    first = submit(store, "a", NOW, "the letter a")
+    second = submit(store, "b", NOW, "the letter b")
+    practice.override(store, second, 2, now=NOW)
+    assert check(store) == []
+    store.db.execute("UPDATE reviews SET rating = 6 - rating WHERE rating IN (2, 5)")
+    store.db.execute("UPDATE reviews SET at = '2027-01-01T00:00:00.000000+00:00' WHERE id = 1")
+    found = "\n".join(check(store))
+    for answer_id in (first, second):
+        assert f"answer {answer_id}: its review has another rating" in found
+    assert "a state of another time" in found
+
+
 def test_a_copy_is_whole_and_can_take_the_places_place(store: Store, tmp_path: Path) -> None:
     submit(store, "a", NOW)
     backup(store, tmp_path / "copy.db")

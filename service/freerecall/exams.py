@@ -183,8 +183,8 @@ def grade_at_once(
 ) -> bool:
     """Grade what is not graded of a closed sitting by the embedded grader.
 
-    Each grade is stored as it comes. Where `mode` wants a language model too, it is provisional.
-    Return whether all grades are final.
+    Each grade is stored as it comes, without waiting for the disk, for it can be worked out again.
+    Where `mode` wants a language model too, it is provisional. Return whether all grades are final.
     """
     sitting = store.sitting(sitting_id)
     if sitting.submitted_at is None:
@@ -197,11 +197,13 @@ def grade_at_once(
         grade = _grade(question.card, _text(answers, number), marked.get(number, {}), sitting_id)
         if grading.wants_llm(grade, mode):
             grade = replace(grade, provisional=True)
-        store.add_sitting_grade(sitting_id, number, grade, now)
+        with store.transaction(synced=False):
+            store.add_sitting_grade(sitting_id, number, grade, now)
         on_grade(grade)
         grades[number] = [grade]
     final = not any(found[-1].provisional for found in grades.values())
-    store.set_graded(sitting_id, final)
+    if final != sitting.graded:
+        store.set_graded(sitting_id, final)
     return final
 
 
@@ -230,17 +232,24 @@ async def ask_model(
         verdict = await grading.grade(
             question.card, text, mode=mode, llm=llm, deadline_s=deadline_s, rated=rated
         )
-        if sitting.learner:
-            store.add_cost(sitting.learner, now.date().isoformat(), verdict.provenance.cost_usd)
+        await asyncio.to_thread(_keep, store, sitting, number, verdict, now)
         if not verdict.provisional:
-            store.add_sitting_grade(sitting_id, number, verdict, now)
             on_grade(verdict)
         return not verdict.provisional
 
     numbered = enumerate(paper.questions, 1)
     final = all(await asyncio.gather(*(settle(number, question) for number, question in numbered)))
-    store.set_graded(sitting_id, final)
+    if final != sitting.graded:
+        await asyncio.to_thread(store.set_graded, sitting_id, final)
     return final
+
+
+def _keep(store: Store, sitting: Sitting, number: int, verdict: Grade, now: datetime) -> None:
+    with store.transaction(synced=False):
+        if sitting.learner:
+            store.add_cost(sitting.learner, now.date().isoformat(), verdict.provenance.cost_usd)
+        if not verdict.provisional:
+            store.add_sitting_grade(sitting.id, number, verdict, now)
 
 
 def _text(answers: dict[int, SittingAnswer], number: int) -> str:

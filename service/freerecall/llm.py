@@ -139,6 +139,8 @@ class LLM:
         self.api_key = api_key
         self._budget_usd = budget_usd
         self._price = price
+        self._list_price: Price | None = None
+        self._looked_up = False
         self.concurrency = concurrency
         self.cache = cache
         self._retries = retries
@@ -280,7 +282,7 @@ class LLM:
             said if isinstance(said, int) and said >= 0 else guess
             for said, guess in zip(tokens, guesses, strict=True)
         )
-        price = self._price or await asyncio.to_thread(price_of, self.model, self.api_base)
+        price = self._price or await self._listed()
         cost = discount * price.cost(tokens_in, tokens_out) if price else 0.0
         if price is None and self._budget_usd is not None and not self._usage.unpriced:
             log.warning("%s is on no price list: its calls do not count towards the budget", self.model)
@@ -301,10 +303,16 @@ class LLM:
             logprobs=read_logprobs(at(data, "choices", 0, "logprobs", "content")),
         )
 
+    async def _listed(self) -> Price | None:
+        if not self._looked_up:
+            self._list_price = await asyncio.to_thread(price_of, self.model, self.api_base)
+            self._looked_up = True
+        return self._list_price
+
     async def _from_cache(self, key: str) -> Reply | None:
         if self.cache is None:
             return None
-        kept = await asyncio.to_thread(self.cache.get, key)
+        kept = self.cache.get(key)
         try:
             row = json.loads(kept or "")
             logprobs = row.pop("logprobs")
@@ -329,9 +337,10 @@ class LLM:
 
     def _check_breaker(self) -> None:
         if self._breaker is not None and (left := self._breaker.enter()):
-            raise HeldBackError(
-                f"{self._where} failed {FAILURES} times in a row; it is asked again in {left:.0f} s"
-            )
+            raise HeldBackError(self._held_back(left))
+
+    def _held_back(self, left_s: float) -> str:
+        return f"{self._where} failed {FAILURES} times in a row; it is asked again in {left_s:.0f} s"
 
     def _answered(self) -> None:
         if self._breaker is not None:
@@ -346,6 +355,17 @@ class LLM:
     def up(self) -> bool:
         """False while calls are held back after failures in a row."""
         return self._breaker is None or self._breaker.closed
+
+    @property
+    def held_s(self) -> float:
+        """The seconds for which every call would be held back."""
+        return self._breaker.left_s if self._breaker else 0.0
+
+    @property
+    def held_back(self) -> str:
+        """Why a call would be held back now; empty where it would not."""
+        left = self.held_s
+        return self._held_back(left) if left else ""
 
     def _count(self, **more: float) -> None:
         with self._lock:

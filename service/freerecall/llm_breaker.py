@@ -28,6 +28,12 @@ class Breaker:
         """Whether calls pass freely."""
         return self._failures < FAILURES
 
+    @property
+    def left_s(self) -> float:
+        """The seconds until the next probe; 0 where a call may be made."""
+        with self._lock:
+            return 0.0 if self.closed else max(self._opens_at - self._clock(), 0.0)
+
     def enter(self) -> float:
         """Return 0 where a call may be made, else the seconds until the next probe."""
         with self._lock:

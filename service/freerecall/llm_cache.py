@@ -5,7 +5,8 @@ import json
 import sqlite3
 import threading
 from collections import OrderedDict
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -50,16 +51,29 @@ class MemoryCache:
 class FileCache:
     """At most `max_rows` texts in the SQLite file `path`, made at first use; the oldest go first.
 
-    A file that is locked, broken or not writable makes every lookup a miss.
+    A file that is locked, broken or not writable makes every lookup a miss. It stays open after the
+    first use: to open and close it takes longer than all the rest.
     """
 
     def __init__(self, path: Path, max_rows: int = 50_000) -> None:
         self._path = path
         self._max_rows = max_rows
+        self._db: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+            self._db = None
 
     def get(self, key: str) -> str | None:
         try:
-            with closing(self._open()) as db:
+            with self._used() as db:
                 row = db.execute("SELECT value FROM replies WHERE key = ?", (key,)).fetchone()
         except (sqlite3.Error, OSError):
             return None
@@ -67,13 +81,19 @@ class FileCache:
 
     def set(self, key: str, value: str) -> None:
         try:
-            with closing(self._open()) as db, db:
+            with self._used() as db, db:
                 db.execute("INSERT OR REPLACE INTO replies (key, value) VALUES (?, ?)", (key, value))
                 db.execute(
                     "DELETE FROM replies WHERE id <= (SELECT max(id) FROM replies) - ?", (self._max_rows,)
                 )
         except (sqlite3.Error, OSError):
             return
+
+    @contextmanager
+    def _used(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db = self._db or self._open()
+            yield self._db
 
     def clear(self) -> None:
         """Forget every text, for good. Raises sqlite3.Error where the file cannot be written."""
@@ -88,7 +108,7 @@ class FileCache:
 
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(self._path, timeout=0.1)
+        db = sqlite3.connect(self._path, timeout=0.1, check_same_thread=False)
         try:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from freerecall import grading, scheduling
 from freerecall.cards import Card
 from freerecall.errors import ConflictError, InputError, NotFoundError
-from freerecall.grades import RATINGS, Grade, GraderMode
+from freerecall.grades import RATINGS, Grade, GraderMode, RatedAnswer
 from freerecall.llm import LLM
 from freerecall.scheduling import CardState, Scheme
 from freerecall.store import (
@@ -134,27 +134,36 @@ async def settle(
 
     Raises NotFoundError for an unknown answer.
     """
-    row = await asyncio.to_thread(store.answer, answer_id)
-    before = await asyncio.to_thread(_graded, store, row, now)
+    row, before, rated = await asyncio.to_thread(_before_settling, store, answer_id, now)
     if llm is None or not before.pending:
         return before
-    rated = await asyncio.to_thread(store.rated_answers, row)
     verdict = await grading.grade(
         before.card, row.text, mode=mode, llm=llm, deadline_s=deadline_s, rated=rated
     )
     return await asyncio.to_thread(_settle, store, row, verdict, _utc(now))
 
 
-def pending(store: Store, limit: int = 100, *, day: str = "", budget_usd: float | None = None) -> list[str]:
+def _before_settling(
+    store: Store, answer_id: str, now: datetime
+) -> tuple[Answer, AnswerResult, tuple[RatedAnswer, ...]]:
+    row = store.answer(answer_id)
+    return row, _graded(store, row, now), store.rated_answers(row)
+
+
+def pending(
+    store: Store, limit: int = 100, *, tried: bool = True, day: str = "", budget_usd: float | None = None
+) -> list[str]:
     """Return the ids of at most `limit` answers to `settle`, the least often tried first.
+
+    Not `tried`, only those that no model was asked about yet.
 
     Where a learner has spent `budget_usd` on a `day` (ISO date in UTC), theirs wait, and their
     grades say why.
     """
     if budget_usd is None:
-        return store.pending(limit)
+        return store.pending(limit, tried=tried)
     store.note_spent(day, budget_usd, BUDGET_SPENT.format(budget_usd))
-    return store.pending(limit, day=day, budget_usd=budget_usd)
+    return store.pending(limit, tried=tried, day=day, budget_usd=budget_usd)
 
 
 def recover(store: Store, now: datetime, *, enough: Callable[[], bool] = lambda: False) -> int:
@@ -309,8 +318,11 @@ def _replay(store: Store, row: Answer) -> None:
 
 
 def _settle(store: Store, row: Answer, verdict: Grade, now: datetime) -> AnswerResult:
-    """Store what came of asking the language model, unless another call was faster."""
-    with store.transaction():
+    """Store what came of asking the language model, unless another call was faster.
+
+    The disk is not waited for: should a power cut undo it, the answer waits again, and is asked about.
+    """
+    with store.transaction(synced=False):
         store.add_cost(row.learner, now.date().isoformat(), verdict.provenance.cost_usd)
         if verdict.provisional:
             if store.answer(row.id).stage is Stage.PENDING:

@@ -1,11 +1,13 @@
 """Start the service on one address and stop it cleanly."""
 
+import ctypes
 import ipaddress
 import os
 import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 import uvicorn
@@ -16,8 +18,12 @@ from freerecall.settings import Settings, remarks
 
 STOPS_WITHIN_S = 10
 """What is under way when the service is asked to stop has this long to end."""
+KEEP_ALIVE_S = 125
+"""A connection without a request is closed after this: longer than browsers and proxies keep theirs
+(Caddy: 120 s), for one that closes first is cut off where a request is on its way already."""
 SWITCH_S = 0.0005
 """Seconds until a thread that grades lets another have the interpreter; Python's own 0.005 is felt."""
+_M_ARENA_MAX = -8
 SHORTEST_TOKEN = 16
 """Characters, where other machines can reach the service."""
 
@@ -69,6 +75,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
             f" at least {SHORTEST_TOKEN}, from `openssl rand -hex 16` for example"
         )
     sys.setswitchinterval(SWITCH_S)
+    _few_heaps()
     listener = _listen(host, port)
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, lambda *_: sys.exit(0))
@@ -83,10 +90,17 @@ def serve(settings: Settings, host: str, port: int) -> None:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=STOPS_WITHIN_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
         proxy_headers=bool(settings.proxy),
         forwarded_allow_ips=settings.proxy,
     )
     _Server(config, lambda: app.state.service.leave()).run(sockets=[listener])
+
+
+def _few_heaps() -> None:
+    """Have glibc take two heaps for all threads, not one for each: every one of them keeps what it got."""
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
 def _has_accounts(settings: Settings) -> bool:

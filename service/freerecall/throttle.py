@@ -38,7 +38,7 @@ class _Recent(Generic[V]):
 
 
 class Backoff:
-    """A pause after failures: none for the first `free` ones, then 1 s, doubling up to `most_s`.
+    """A pause after failures: none for the first `free` ones, then `first_s`, doubling up to `most_s`.
 
     A key without a failure for `forget_s` begins anew.
     """
@@ -49,10 +49,12 @@ class Backoff:
         most_s: float = 300.0,
         forget_s: float = 3_600.0,
         *,
+        first_s: float = 1.0,
         most_keys: int = MOST_KEYS,
         clock: Clock = time.monotonic,
     ) -> None:
         self._free, self._most_s, self._forget_s = free, most_s, forget_s
+        self._first_s = first_s
         self._clock = clock
         self._lock = threading.Lock()
         self._failures: _Recent[tuple[int, float]] = _Recent(most_keys)
@@ -66,7 +68,7 @@ class Backoff:
             found = self._failures.get(key)
         if found is None or found[0] < self._free:
             return 0.0
-        pause = min(2.0 ** min(found[0] - self._free, 30), self._most_s)
+        pause = min(self._first_s * 2.0 ** min(found[0] - self._free, 30), self._most_s)
         return max(found[1] + pause - self._clock(), 0.0)
 
     def fail(self, key: str) -> None:

@@ -33,7 +33,7 @@ def create_app(settings: Settings, *, loopback: bool = True) -> FastAPI:
     app.include_router(router)
     app.include_router(exam_routes.router)
     pages.install(app)
-    problems.install(app, pages.error_page)
+    unexpected = problems.install(app, pages.error_page)
     app.add_middleware(Guard, token=settings.token, loopback=loopback)
-    app.add_middleware(Observe, metrics=app.state.metrics)
+    app.add_middleware(Observe, metrics=app.state.metrics, unexpected=unexpected)
     return app

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from freerecall import access, classes, exams, papers
+from freerecall.api.clock import now
 from freerecall.api.exam_models import (
     AppealIn,
     ClassOut,
@@ -28,7 +29,7 @@ from freerecall.api.rules import (
     TheService,
     Who,
 )
-from freerecall.api.service import Service, now
+from freerecall.api.service import Service
 from freerecall.errors import InputError
 from freerecall.store import Sitting
 

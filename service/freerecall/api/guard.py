@@ -15,7 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from freerecall import accounts
 from freerecall.access import LOCAL, Identity
 from freerecall.api import problems
-from freerecall.api.service import Service, now
+from freerecall.api.clock import now
+from freerecall.api.service import Service
 
 MAX_BODY = 1 << 20
 MAX_UPLOAD = 20 << 20

@@ -23,6 +23,8 @@ class Metrics:
     """One application's figures, in a registry of their own."""
 
     def __init__(self) -> None:
+        self.under_way = 0
+        """Requests whose response has not begun."""
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "freerecall_http_requests", "Requests", ["method", "route", "status"], registry=self.registry

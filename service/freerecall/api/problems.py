@@ -2,7 +2,7 @@
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from http import HTTPStatus
 from math import ceil
 from typing import Any
@@ -52,6 +52,7 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
+Unexpected = Callable[[Request, Exception], Awaitable[Response]]
 _log = logging.getLogger(__name__)
 
 
@@ -147,8 +148,11 @@ def _storing(error: sqlite3.Error) -> tuple[int, str]:
     return 500, f"The database failed; the service's log says how, under {request_id.get()}. {kept}."
 
 
-def install(app: FastAPI, page: Callable[[int, str], Response]) -> None:
-    """Answer every error of `app`: under /api with a problem document, elsewhere with a `page`."""
+def install(app: FastAPI, page: Callable[[int, str], Response]) -> Unexpected:
+    """Answer the errors of `app`: under /api with a problem document, elsewhere with a `page`.
+
+    Return what answers those that nobody expects.
+    """
 
     def told(request: Request, status: int, detail: str, errors: Any = None) -> Response:
         if request.url.path.startswith("/api/"):
@@ -185,10 +189,14 @@ def install(app: FastAPI, page: Callable[[int, str], Response]) -> None:
         status, detail = _storing(error)
         return told(request, status, detail)
 
-    @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
-        _log.error("request failed", exc_info=error)
-        detail = f"Something went wrong here; the service's log says what, under {request_id.get()}."
-        answer = told(request, 500, detail)
-        answer.headers.update({"x-request-id": request_id.get(), **security_headers(request.url.scheme)})
+        if isinstance(error, sqlite3.Error):  # in the guard, outside of what handles it else
+            answer = await storing(request, error)
+        else:
+            _log.error("request failed", exc_info=error)
+            detail = f"Something went wrong here; the service's log says what, under {request_id.get()}."
+            answer = told(request, 500, detail)
+        answer.headers.update(security_headers(request.url.scheme))
         return answer
+
+    return unexpected

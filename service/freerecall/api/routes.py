@@ -10,6 +10,7 @@ from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.datastructures import UploadFile
 
 from freerecall import __version__, grading, library, practice
+from freerecall.api.clock import now
 from freerecall.api.metrics import CONTENT_TYPE
 from freerecall.api.models import (
     AnswerIn,
@@ -43,7 +44,6 @@ from freerecall.api.rules import (
     Who,
     admin,
 )
-from freerecall.api.service import now
 from freerecall.errors import InputError
 from freerecall.store import Only, Session
 
@@ -236,7 +236,8 @@ async def answer_events(answer_id: OwnAnswer, who: Who, service: TheService) -> 
         for _ in range(BEATS):
             if not result.pending or service.llm is None or service.leaving:
                 return
-            if not await asyncio.to_thread(service.asks_model, who.learner):
+            held = service.llm.held_s
+            if held or not await asyncio.to_thread(service.asks_model, who.learner):
                 yield _event("failed", result)
                 return
             tried = await service.tried(answer_id, BEAT_S)

@@ -3,23 +3,22 @@
 import asyncio
 import gc
 import hmac
-import logging
 import secrets
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
 from typing import TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI, Request
 
-from freerecall import access, accounts, exams, grading, library, llm_wire, practice
+from freerecall import access, accounts, grading, library, llm_wire, practice
 from freerecall.access import LOCAL, Identity
 from freerecall.accounts import today
+from freerecall.api.clock import now
 from freerecall.api.metrics import Metrics
-from freerecall.errors import FreerecallError, NotFoundError, TooManyError
+from freerecall.api.settling import Settling
+from freerecall.errors import NotFoundError, TooManyError
 from freerecall.grades import GraderMode
 from freerecall.llm import LLM, from_settings
 from freerecall.llm_breaker import Breaker
@@ -27,17 +26,8 @@ from freerecall.settings import Settings
 from freerecall.store import Store
 from freerecall.throttle import Backoff, Rate
 
-RETRY_FIRST_S, RETRY_MOST_S = 15.0, 600.0
-EXAM_EVERY_S = 5.0
-_AT_ONCE = 8
 _UPLOADS, _UPLOADS_EACH = 8, 2
-_log = logging.getLogger(__name__)
 _T = TypeVar("_T")
-
-
-def now() -> datetime:
-    """Return the time in UTC: the clock is read here and nowhere below."""
-    return datetime.now(UTC)
 
 
 class Service:
@@ -53,9 +43,15 @@ class Service:
         self.llm: LLM | None = from_settings(settings, Breaker())
         self.metrics = metrics
         metrics.watch(self.store, self.llm)
-        self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._exam_wake = asyncio.Event()
+        self._settling = Settling(
+            self.store,
+            self.llm,
+            settings,
+            metrics,
+            asks=self.asks_model,
+            told=self._tried,
+        )
         self.ready = threading.Event()
         self._waiting: dict[str, list[asyncio.Event]] = {}
         self.leaving = False
@@ -102,9 +98,12 @@ class Service:
         self.metrics.graded(result.grade, "practice")
         if result.pending and self.llm is not None:
             if not self.asks_model(who.learner):
-                self._pending(0)  # notes the reason
+                self._settling.pending(0)  # notes the reason
                 return practice.result(self.store, result.answer_id)
-            self._soon(self._wake.set)
+            if held_back := self.llm.held_back:
+                self.store.note_held(result.answer_id, held_back)
+                return practice.result(self.store, result.answer_id)
+            self._soon(self._settling.answers_wake.set)
         return result
 
     async def ask(self, ask: Callable[[], Awaitable[_T]]) -> _T:
@@ -117,47 +116,7 @@ class Service:
 
     def begin(self) -> None:
         """Begin to grade exams and, with a model, to settle pending answers."""
-        self._asking.start_task_soon(self.grade_exams)
-        if self.llm is not None:
-            self._asking.start_task_soon(self.settle_pending)
-
-    def _pending(self, limit: int) -> list[str]:
-        budget = self.settings.learner_budget_usd
-        return practice.pending(self.store, limit, day=today(now()), budget_usd=budget)
-
-    async def settle_pending(self) -> None:
-        """Ask the model about pending answers for ever; after a failure, wait longer each time."""
-        wait = RETRY_FIRST_S
-        while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), wait)
-            self._wake.clear()
-            try:
-                ids = await asyncio.to_thread(self._pending, _AT_ONCE)
-                results = await asyncio.gather(*(self._settle(answer_id) for answer_id in ids))
-            except Exception:  # a full disk, say, must not end the asking
-                _log.exception("pending answers cannot be read")
-                ids, results = [], [False]
-            if all(results):
-                wait = RETRY_FIRST_S
-                if len(ids) == _AT_ONCE:
-                    self._wake.set()
-            else:
-                wait = min(wait * 2, RETRY_MOST_S)
-
-    async def _settle(self, answer_id: str) -> bool:
-        try:
-            result = await practice.settle(
-                self.store, answer_id, self.llm, self.mode, deadline_s=2 * self.settings.deadline_s, now=now()
-            )
-        except FreerecallError:
-            _log.exception("answer %s cannot be settled", answer_id)
-            return False
-        finally:
-            self._loop.call_soon_threadsafe(self._tell, answer_id)
-        if not result.pending:
-            self.metrics.graded(result.grade, "verdict")
-        return not result.pending
+        self._asking.start_task_soon(self._settling.run)
 
     def asks_model(self, learner: str) -> bool:
         """Say whether a model is asked for a learner: there is one, and today's budget is not spent."""
@@ -177,64 +136,16 @@ class Service:
 
     def exam_submitted(self) -> None:
         """Have a submitted sitting graded soon; callable from any thread."""
-        self._soon(self._exam_wake.set)
-
-    async def grade_exams(self) -> None:
-        """Close sittings whose time is up, and grade those that are closed, for ever.
-
-        What waits for a model is asked about again after a while, longer after each failure.
-        """
-        wait, ask_from = RETRY_FIRST_S, 0.0
-        while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._exam_wake.wait(), EXAM_EVERY_S)
-            self._exam_wake.clear()
-            try:
-                await asyncio.to_thread(exams.close_overdue, self.store, now=now())
-                asking = time.monotonic() >= ask_from
-                if not await self._grade_sittings(asking):
-                    ask_from = time.monotonic() + wait
-                    wait = min(2 * wait, RETRY_MOST_S)
-                elif asking:
-                    wait = RETRY_FIRST_S
-            except Exception:  # one sitting that cannot be graded must not end the grading of others
-                _log.exception("a sitting cannot be graded")
-
-    async def _grade_sittings(self, asking: bool) -> bool:
-        """Grade what is closed, `asking` the model too; return False where it failed."""
-        mode = self.mode if self.llm is not None else GraderMode.EMBEDDED
-        well = True
-        for sitting_id in await asyncio.to_thread(self.store.ungraded_sittings, 1_000):
-            final = await asyncio.to_thread(
-                exams.grade_at_once,
-                self.store,
-                sitting_id,
-                mode,
-                now=now(),
-                on_grade=lambda grade: self.metrics.graded(grade, "exam"),
-            )
-            if final or self.llm is None or not (asking and well):
-                continue
-            learner = (await asyncio.to_thread(self.store.sitting, sitting_id)).learner
-            if learner and not await asyncio.to_thread(self.asks_model, learner):
-                await asyncio.to_thread(self.store.note_sitting, sitting_id, self.budget_spent)
-                continue
-            well = await exams.ask_model(
-                self.store,
-                sitting_id,
-                mode,
-                self.llm,
-                deadline_s=2 * self.settings.deadline_s,
-                now=now(),
-                on_grade=lambda grade: self.metrics.graded(grade, "verdict"),
-            )
-        return well
+        self._soon(self._settling.exams_wake.set)
 
     def leave(self) -> None:
         """The service is about to stop: nobody waits any longer. To be called in the requests' event loop."""
         self.leaving = True
         for answer_id in list(self._waiting):
             self._tell(answer_id)
+
+    def _tried(self, answer_id: str) -> None:
+        self._loop.call_soon_threadsafe(self._tell, answer_id)
 
     def _tell(self, answer_id: str) -> None:
         for event in self._waiting.pop(answer_id, ()):

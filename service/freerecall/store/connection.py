@@ -1,10 +1,11 @@
-"""One SQLite connection for a whole process, and its transactions."""
+"""A process's connections to the database: one that writes, a few that read; and transactions."""
 
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from queue import Empty, LifoQueue
 from typing import Any, Self
 
 from sqlite_utils import Database
@@ -16,18 +17,27 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 
 BUSY_TIMEOUT_S = 10.0
 """How long to wait for another process that is writing."""
+_READERS = 4
 
 
 class Connection:
-    """A database that any thread may use: a lock lets one in at a time.
+    """A database that any thread may use.
 
-    SQLite has one writer anyway; a lock hands over at once where SQLite would poll.
+    A lock lets one in at a time to write: SQLite has one writer anyway, and a lock hands over at
+    once where SQLite would poll. Reading waits for nobody: it has connections of its own, but for
+    what a transaction reads, or does not outlive.
     """
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, path: Path) -> None:
         self.db = db
         self._conn = db.conn
+        self._path = path
         self._lock = threading.RLock()
+        self._readers: list[sqlite3.Connection] = []
+        self._free: LifoQueue[sqlite3.Connection] = LifoQueue()
+        self._opening = threading.Lock()
+        self._bound = threading.local()
+        """`conn`: what this thread reads by until its transaction or snapshot ends."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -46,7 +56,7 @@ class Connection:
                 f"cannot open {path} ({error}); set FREERECALL_DATA to a folder that can be written"
             ) from error
         try:
-            connection = cls(Database(conn))
+            connection = cls(Database(conn), path)
             connection._prepare(path)
         except sqlite3.Error as error:
             conn.close()
@@ -78,8 +88,14 @@ class Connection:
 
     def close(self) -> None:
         """Close the file. All that was acknowledged is in it."""
-        with self._lock:
-            self._conn.close()
+        with self._lock, self._opening:
+            for conn in self.connections:
+                conn.close()
+
+    @property
+    def connections(self) -> list[sqlite3.Connection]:
+        """All that are open by now, the one that writes last."""
+        return [*self._readers, self._conn]
 
     def __enter__(self) -> Self:
         return self
@@ -102,9 +118,11 @@ class Connection:
                 self._conn.execute("PRAGMA synchronous = NORMAL")
             try:
                 self._conn.execute("BEGIN IMMEDIATE")
+                self._bound.conn = self._conn
                 yield
                 self._conn.execute("COMMIT")
             finally:
+                self._bound.conn = None
                 if self._conn.in_transaction:
                     self._conn.execute("ROLLBACK")
                 if not synced:
@@ -129,14 +147,41 @@ class Connection:
                 self._conn.execute("PRAGMA foreign_keys = ON")
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
         """Read several rows as of one moment, whoever writes meanwhile. Not to be nested."""
-        with self._lock:
-            self._conn.execute("BEGIN")
+        with self._reading() as conn:
+            conn.execute("BEGIN")
+            self._bound.conn = conn
             try:
-                yield
+                yield conn
             finally:
-                self._conn.execute("COMMIT")
+                self._bound.conn = None
+                conn.execute("COMMIT")
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        if (bound := getattr(self._bound, "conn", None)) is not None:
+            yield bound
+            return
+        conn = self._reader()
+        try:
+            yield conn
+        finally:
+            self._free.put(conn)
+
+    def _reader(self) -> sqlite3.Connection:
+        """Return a reader that is free, the one used last; open one where there are few."""
+        with suppress(Empty):
+            return self._free.get_nowait()
+        with self._opening:
+            if len(self._readers) < _READERS:
+                conn = sqlite3.connect(
+                    self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+                )
+                conn.execute("PRAGMA query_only = ON")
+                self._readers.append(conn)
+                return conn
+        return self._free.get()
 
     def can_write(self) -> bool:
         """Say whether the file takes writes: not where the disk is full or read-only, or another holds it."""
@@ -153,8 +198,8 @@ class Connection:
             return self._conn.execute(sql, parameters).rowcount
 
     def _all(self, sql: str, parameters: Parameters = ()) -> list[Any]:
-        with self._lock:
-            return self._conn.execute(sql, parameters).fetchall()
+        with self._reading() as conn:
+            return conn.execute(sql, parameters).fetchall()
 
     def _one(self, sql: str, parameters: Parameters = ()) -> Any:
         """Return the only row, or None."""

@@ -108,10 +108,14 @@ class ExamTables(StatisticsTables):
         )
         return [id for (id,) in rows]
 
-    def ungraded_sittings(self, limit: int) -> list[str]:
-        """Return the ids of submitted sittings that are not graded throughout, the oldest first."""
+    def ungraded_sittings(self, limit: int, *, begun: bool = True) -> list[str]:
+        """Return the ids of submitted sittings that are not graded throughout, the oldest first.
+
+        Not `begun`, only those without a single grade.
+        """
+        rest = "" if begun else "AND NOT EXISTS (SELECT 1 FROM sitting_grades g WHERE g.sitting_id = s.id)"
         rows = self._all(
-            "SELECT id FROM sittings WHERE graded = 0 AND submitted_at IS NOT NULL"
+            f"SELECT id FROM sittings s WHERE graded = 0 AND submitted_at IS NOT NULL {rest}"
             " ORDER BY submitted_at LIMIT ?",
             (limit,),
         )

@@ -76,9 +76,9 @@ _GONE = (
 def export(store: Store, learner: str) -> dict[str, object]:
     """Return the rows of every table that belong to a learner, by table. What is JSON there is JSON here."""
     found: dict[str, object] = {}
-    with store.snapshot():
+    with store.snapshot() as db:
         for table, sql in _KEPT.items():
-            cursor = store.db.execute(sql, {"learner": learner})
+            cursor = db.execute(sql, {"learner": learner})
             names = [column[0] for column in cursor.description]
             found[table] = [_row(names, row) for row in cursor.fetchall()]
     return found

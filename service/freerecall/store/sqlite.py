@@ -98,14 +98,15 @@ class Store(AccountTables):
         rows = self._all("SELECT id FROM answers WHERE stage = 'ungraded' ORDER BY answered_at")
         return [id for (id,) in rows]
 
-    def pending(self, limit: int, *, day: str = "", budget_usd: float = 1e9) -> list[str]:
+    def pending(self, limit: int, *, tried: bool = True, day: str = "", budget_usd: float = 1e9) -> list[str]:
         """Return the ids of answers that wait for a language model, the least often tried first.
 
-        Those of learners who spent `budget_usd` on a `day` are left out.
+        Not `tried`, only those that it was not asked about yet. Those of learners who spent
+        `budget_usd` on a `day` are left out.
         """
         rows = self._all(
-            "SELECT id FROM answers WHERE stage = 'pending' AND learner NOT IN"
-            " (SELECT learner FROM spending WHERE day = ? AND usd >= ?)"
+            f"SELECT id FROM answers WHERE stage = 'pending' {'' if tried else 'AND attempts = 0'}"
+            " AND learner NOT IN (SELECT learner FROM spending WHERE day = ? AND usd >= ?)"
             " ORDER BY attempts, answered_at LIMIT ?",
             (day, budget_usd, limit),
         )
@@ -149,6 +150,14 @@ class Store(AccountTables):
         """Return an answer's grades, oldest first; the last one counts."""
         rows = self._all(f"SELECT {GRADE_COLUMNS} FROM grades WHERE answer_id = ? ORDER BY id", (answer_id,))
         return [load_grade(row) for row in rows]
+
+    def note_held(self, answer_id: str, error: str) -> None:
+        """Say on the grade that counts why no language model is asked now."""
+        with self.transaction(synced=False):
+            self._write(
+                "UPDATE grades SET error = ? WHERE id = (SELECT max(id) FROM grades WHERE answer_id = ?)",
+                (clean(error), answer_id),
+            )
 
     def add_failure(self, answer_id: str, failed: Provenance) -> None:
         """Note on the grade that counts why a language model could not better it, and what trying cost."""

@@ -8,9 +8,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from freerecall import accounts
 from freerecall.access import Identity, Role
+from freerecall.api.clock import now
 from freerecall.api.guard import COOKIE, client_address
 from freerecall.api.rules import Admin, Anyone, TheService, Who
-from freerecall.api.service import Service, now
+from freerecall.api.service import Service
 from freerecall.errors import FreerecallError, InputError, TooManyError
 from freerecall.llm_cache import FileCache
 from freerecall.store import AccountRow

@@ -9,8 +9,9 @@ from starlette.datastructures import UploadFile
 
 from freerecall import access, decks, grading, library, practice, scheduling
 from freerecall.access import Identity
+from freerecall.api.clock import now
 from freerecall.api.rules import CardToUse, DeckToUse, TheService, Who
-from freerecall.api.service import Service, now
+from freerecall.api.service import Service
 from freerecall.cards import Card, Kind
 from freerecall.decks.points import dump_points, load_points
 from freerecall.errors import FreerecallError, InputError, NotFoundError

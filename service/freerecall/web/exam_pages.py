@@ -10,8 +10,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from freerecall import access, classes, exams, papers
 from freerecall.access import Identity
+from freerecall.api.clock import now
 from freerecall.api.rules import Anyone, ClassPaper, OwnPaper, SittingToRead, SittingToWrite, TheService, Who
-from freerecall.api.service import Service, now
+from freerecall.api.service import Service
 from freerecall.cards import Kind
 from freerecall.errors import ConflictError, InputError
 from freerecall.papers import Spec

@@ -4,8 +4,8 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 
+from freerecall.api.clock import now
 from freerecall.api.rules import AskedDeck, TheService, Who
-from freerecall.api.service import now
 from freerecall.web import account_pages, deck_pages, exam_pages, practice_pages
 from freerecall.web.charts import columns
 from freerecall.web.render import STATIC, render

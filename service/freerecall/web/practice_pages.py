@@ -10,8 +10,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from freerecall import access, library, practice
 from freerecall.access import Identity
+from freerecall.api.clock import now
 from freerecall.api.rules import OwnAnswer, TheService, Who
-from freerecall.api.service import Service, now
+from freerecall.api.service import Service
 from freerecall.practice import MAX_ANSWER, AnswerResult
 from freerecall.store import NextCard, Only, Session
 from freerecall.web.marks import marked
