@@ -163,6 +163,7 @@ def test_a_snapshot_does_not_see_what_another_process_writes_meanwhile(tmp_path:
         assert reader.card("d:a").reference == "A letter"
 
 
+ANSWERED = datetime(2026, 1, 1, tzinfo=UTC)
 RELEASED = [migration.name for migration in migrations.pending(Database(memory=True))]
 ROWS = """
 INSERT INTO decks (id, title, description, bundled) VALUES ('d', 'Deck', '', 0);
@@ -186,7 +187,7 @@ def test_every_released_schema_is_brought_up_to_date(tmp_path: Path, step: int) 
     migrations.apply(old, **({"stop_before": RELEASED[step]} if step < len(RELEASED) else {}))
     card = Card("d:a", "What is rain?", "Water from clouds")
     new = scheduling.new_state("d:a")
-    prior, after = (state.to_dict() for state in (new, scheduling.review(new, 4, NOW)))
+    prior, after = (state.to_dict() for state in (new, scheduling.review(new, 4, ANSWERED)))
     filled = {"card": dump_card(card)[1], "prior": json.dumps(prior), "after": json.dumps(after)}
     old.conn.executescript(ROWS.format(**filled))
     old.close()
