@@ -15,7 +15,8 @@ from rapidfuzz import fuzz
 
 from freerecall.evaluation import metrics
 from freerecall.evaluation.rows import Row, read_rows
-from freerecall.grading import calibration, combine, embedded, encoder, manipulation
+from freerecall.grading import calibration, combine, encoder, manipulation
+from freerecall.grading.reading import read
 
 GOLD = Path(__file__).parent / "gold"
 FILES = ("mlops.jsonl", "mixed.jsonl")
@@ -23,8 +24,8 @@ CUTS = range(20, 101, 5)
 
 
 def rows_of(name: str, split: str) -> list[Row]:
-    read = read_rows(GOLD / name, gold=True, split=(split,))
-    return [row for row in read if isinstance(row, Row) and row.gold is not None]
+    found = read_rows(GOLD / name, gold=True, split=(split,))
+    return [row for row in found if isinstance(row, Row) and row.gold is not None]
 
 
 def ratio(row: Row) -> float:
@@ -39,14 +40,14 @@ def best_cuts(rows: list[Row]) -> tuple[int, ...]:
 
 
 def by_matchers(row: Row) -> int:
-    if (reading := embedded.read(row.card, manipulation.without(row.answer))) is None:
+    if (reading := read(row.card, manipulation.without(row.answer))) is None:
         return 1
     model = calibration.load()
     return combine.rate(model, reading.inputs_by_words(model), reading.layer)[1]
 
 
 def by_encoder(row: Row) -> int:
-    if (reading := embedded.read(row.card, manipulation.without(row.answer))) is None:
+    if (reading := read(row.card, manipulation.without(row.answer))) is None:
         return 1
     return int(np.clip(np.rint(encoder.expected(reading.opinion)), 1, 5))
 

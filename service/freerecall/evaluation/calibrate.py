@@ -16,7 +16,8 @@ from freerecall.evaluation import fit, judging, metrics
 from freerecall.evaluation.rows import BadRow, Row, read_rows
 from freerecall.evaluation.scales import Scale
 from freerecall.grades import CORRECT_FROM
-from freerecall.grading import ad_hoc_card, calibration, combine, embedded, encoder, features, manipulation
+from freerecall.grading import ad_hoc_card, calibration, combine, encoder, features, manipulation
+from freerecall.grading.reading import read
 from freerecall.llm import LLM
 
 _LISTS = (Kind.LIST, Kind.ORDERED_LIST)
@@ -129,14 +130,14 @@ def calibrate(
     """
     every = _read(gold, scale, split)
     data = every.of_fresh()
-    read = data.read()
+    rater_reads = data.read()
     before = calibration.load().meta if (calibration.FOLDER / f"{calibration.CURRENT}.json").exists() else {}
     enough = (data.ratings > 0).sum() >= ENOUGH
     if enough:
-        expected = fit.out_of_fold("rater", read, data.targets(), data.cards)
+        expected = fit.out_of_fold("rater", rater_reads, data.targets(), data.cards)
     else:
         rater = calibration.load().rater
-        expected = np.array([rater.value_of(row.astype(np.float32)) for row in read])
+        expected = np.array([rater.value_of(row.astype(np.float32)) for row in rater_reads])
     inputs = np.array(
         [combine.inputs(*row) for row in zip(data.found, data.opinions, expected, strict=True)], np.float64
     )
@@ -198,9 +199,9 @@ def _read(gold: Sequence[Path], scale: Scale | None, split: Sequence[str]) -> _D
     new = encoder.unseen(row.card.question for row in given)
     given = [row for row, fresh in zip(given, new, strict=True) if fresh or row.gold is not None]
     forms = [form for row in (*given, *_anchors(given), *_padded(given)) for form in _forms(row)]
-    read = [embedded.read(row.card, manipulation.without(row.answer)) for row in forms]
+    laid = [(row, read(row.card, manipulation.without(row.answer))) for row in forms]
     # A row without a word to match is decided by rule.
-    pairs = [(row, reading) for row, reading in zip(forms, read, strict=True) if reading is not None]
+    pairs = [(row, reading) for row, reading in laid if reading is not None]
     rows, readings = [row for row, _ in pairs], [reading for _, reading in pairs]
     cards = [f"{row.card.question}\0{row.card.reference}" for row in rows]
     if len(rows) < 2 * fit.FOLDS or len(set(cards)) < fit.FOLDS:

@@ -3,10 +3,9 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from freerecall.cards import Card, Kind
 from freerecall.grades import DecidedBy, Evidence, FoundBy, Grade, Provenance, RatedAnswer, Verdict
@@ -15,18 +14,15 @@ from freerecall.grading import (
     combine,
     encoder,
     evidence,
-    features,
     feedback,
     manipulation,
     polarity,
     rules,
 )
 from freerecall.grading import rated as rated_answers
-from freerecall.grading.matching import Match, match
-from freerecall.grading.prepared import Prepared, prepare
-from freerecall.grading.text import NEGATIONS, Token, tokenise
-
-Floats = NDArray[np.float32]
+from freerecall.grading.prepared import prepare
+from freerecall.grading.reading import Reading, read
+from freerecall.grading.text import NEGATIONS, tokenise
 
 _MOST_IF_DENIED = 2
 _MOST_IF_GUESSED = 2
@@ -45,51 +41,6 @@ _DOUBT = 1.0
 """Log-odds that count against an answer that may speak to the grader: what it gains must be plain."""
 _GUESSES = 3
 """Words that fit neither the gap nor the question, from which a cloze answer is guesswork."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What the matchers found: input to the calibrated model, and the evidence shown."""
-
-    evidence: tuple[Evidence, ...]
-    features: Floats
-    places: list[int]
-    denies: bool
-    reference: str
-    """The full reference that fits best, and the answer: what the encoder reads."""
-    answer: str
-    prepared: Prepared
-    match: Match
-
-    @property
-    def layer(self) -> str:
-        """How the answer is judged: as one statement, or point by point (see calibration.LAYERS)."""
-        card = self.prepared.card
-        if not card.points and card.kind is Kind.DEFINITION:
-            return "plain"
-        if len(self.prepared.points) == 1:
-            return "prose"
-        return "points" if any(point.accept for point in card.points) else "bare"
-
-    @property
-    def opinion(self) -> Floats:
-        """The encoder's opinion, shape [6]: a few milliseconds the first time."""
-        return encoder.opinion(self.prepared.card.question, self.reference, self.answer)
-
-    def found(self) -> Floats:
-        """Return what the matchers found as one row (see calibration.matched_inputs)."""
-        shown = combine.evidence_inputs(self.prepared, self.match, self.evidence, self.places)
-        return calibration.matched_inputs(self.features, shown, self.prepared.card.kind, self.layer)
-
-    def inputs(self, model: calibration.Calibration) -> Floats:
-        """Return combine.INPUTS by the calibrated `model`."""
-        found, opinion = self.found(), self.opinion
-        return combine.inputs(found, opinion, model.expected(found, opinion))
-
-    def inputs_by_words(self, model: calibration.Calibration) -> Floats:
-        """Return combine.BY_WORDS: what is known of the answer without the encoder."""
-        found = self.found()
-        return combine.inputs_by_words(found, model.matched.value_of(found))
 
 
 def grade_embedded(card: Card, answer: str, rated: Sequence[RatedAnswer] = ()) -> Grade:
@@ -148,7 +99,7 @@ def _related(reading: Reading, said: str) -> str:
     Beside a passage that speaks to the grader, stray words are more of the same: what is left of
     the answer has to earn its rating alone.
     """
-    stray = (token for token, likeness in _likeness(reading) if likeness < _UNLIKE)
+    stray = (token for token, likeness in reading.likeness() if likeness < _UNLIKE)
     return _blank(said, [(token.start, token.end) for token in stray])
 
 
@@ -160,7 +111,7 @@ def _without_asides(reading: Reading, said: str) -> str:
     parts = [part.span() for part in _PART.finditer(said)]
     if len(parts) == 1:
         return said
-    words = _likeness(reading)
+    words = reading.likeness()
     asides, speaks = [], False
     for start, end in parts:
         likeness = [like for token, like in words if start <= token.start < end]
@@ -169,10 +120,6 @@ def _without_asides(reading: Reading, said: str) -> str:
         elif likeness:
             speaks = True
     return _blank(said, asides) if speaks else said
-
-
-def _likeness(reading: Reading) -> list[tuple[Token, float]]:
-    return list(zip(reading.match.content, reading.match.both.max(axis=1).tolist(), strict=True))
 
 
 def _blank(text: str, spans: Iterable[tuple[int, int]]) -> str:
@@ -255,36 +202,11 @@ def _by_rule(reading: Reading, version: str) -> Grade | None:
     return None
 
 
-def read(card: Card, answer: str) -> Reading | None:
-    """Lay the answer against the card; None where there is no word to match."""
-    prepared = prepare(card)
-    matched = match(prepared, tokenise(answer))
-    if matched is None:
-        return None
-    found = evidence.locate(prepared, matched)
-    judged = evidence.judge(prepared, matched, found, answer)
-    places = [
-        answer.find(item.quote) if item.verdict in (Verdict.COVERED, Verdict.PARTIAL) else -1
-        for item in judged
-    ]
-    ranked = features.references_by_fit(prepared, matched)
-    return Reading(
-        evidence=judged,
-        features=features.describe(prepared, matched, judged, ranked),
-        places=places,
-        denies=evidence.denies(found),
-        reference=prepared.phrases[int(ranked[0])].text,
-        answer=answer,
-        prepared=prepared,
-        match=matched,
-    )
-
-
 def _is_noise(reading: Reading) -> bool:
     """Say whether hardly a word of the answer is one: the encoder knows nothing of keys hit at random."""
     words = [
         len(token.word)
-        for token, likeness in _likeness(reading)
+        for token, likeness in reading.likeness()
         if likeness >= _UNLIKE or encoder.knows(token.word) or _can_be_spoken(token.word)
     ]
     return sum(words) < _WORDS * sum(len(token.word) for token in reading.match.content)
@@ -367,7 +289,7 @@ def _guesses(reading: Reading) -> bool:
     """Say whether the answer offers several words for one gap."""
     strange = [
         token
-        for token, likeness in _likeness(reading)
+        for token, likeness in reading.likeness()
         if likeness < _GAP_PARTIAL and token.stem not in reading.prepared.question_stems
     ]
     offers = any(token.word == "or" for token in reading.match.tokens)

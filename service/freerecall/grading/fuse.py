@@ -18,10 +18,11 @@ from freerecall.grades import (
     Verdict,
 )
 from freerecall.grading import calibration, combine, feedback, manipulation, rated, rubric
-from freerecall.grading.embedded import Reading, bounded, proven, read
+from freerecall.grading.embedded import bounded, proven
 from freerecall.grading.evidence import agree
 from freerecall.grading.judge import DEFAULT_PROMPT as JUDGE_PROMPT
 from freerecall.grading.judge import Judgement, judge
+from freerecall.grading.reading import Reading, read
 from freerecall.grading.rubric import RubricResult, grade_rubric
 from freerecall.llm import LLM
 from freerecall.settings import AUTO
