@@ -271,3 +271,10 @@ def test_the_terminal_composes_sits_and_reports(freerecall: object, tmp_path: Pa
     again = run("exam", "report", sitting, "--schedule")  # type: ignore[operator]
     assert "2 answers count as reviews" in again.out
     assert "no such file" in run("exam", "run", tmp_path / "none.json").err  # type: ignore[operator]
+
+
+def test_no_id_looks_like_an_option(store: Store) -> None:
+    papers_made = [compose(store) for _ in range(200)]
+    ids = [paper.id for paper in papers_made]
+    ids += [exams.start(store, papers_made[0].id, f"learner {n}", now=NOW).id for n in range(200)]
+    assert all(one.isalnum() for one in ids)

@@ -113,7 +113,7 @@ def start(store: Store, paper_id: str, name: str, *, now: datetime, learner: str
         raise InputError(f"a name must have 1 to {MAX_NAME} characters")
     minutes = paper.spec.minutes
     ends = now + timedelta(minutes=minutes) if minutes else None
-    sitting = Sitting(secrets.token_urlsafe(18), paper.id, name, now.astimezone(UTC), ends, learner=learner)
+    sitting = Sitting(secrets.token_hex(18), paper.id, name, now.astimezone(UTC), ends, learner=learner)
     store.add_sitting(sitting)
     return sitting
 

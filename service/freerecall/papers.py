@@ -78,7 +78,7 @@ def compose(store: Store, spec: Spec, *, now: datetime, learner: str = "local") 
         sorted(cards, key=lambda card: card.id), min(spec.count, len(cards))
     )
     questions = tuple(Question(card, spec.weights.get(card.kind.value, 1.0)) for card in drawn)
-    paper = Paper(secrets.token_urlsafe(9), spec, questions)
+    paper = Paper(secrets.token_hex(9), spec, questions)
     store.add_paper(paper.id, spec.title, dump_paper(paper), now, learner)
     return paper
 
