@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from freerecall.cards import Card, KeyPoint, Kind
@@ -201,8 +201,19 @@ def test_any_text_is_graded_with_quotes_from_it(answer: str, key: str) -> None:
     assert grade_embedded(DECK[key], answer) == grade
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.lists(st.text(max_size=60), min_size=1, max_size=4), st.text(max_size=60), st.text(max_size=60))
+odd = st.lists(
+    st.sampled_from("no not never . ; ( ) x 1 true false up down hot cold 日 👍 can't of".split()),
+    max_size=5,
+).map(" ".join)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.text(max_size=60) | odd, min_size=1, max_size=4),
+    st.text(max_size=60) | odd,
+    st.text(max_size=60) | odd,
+)
+@example(["👍", "decrease x"], "hot", "not cold")
 def test_any_card_can_be_graded_against(points: list[str], question: str, answer: str) -> None:
     try:
         card = ad_hoc_card(question, " ".join(points), key_points=tuple(points))

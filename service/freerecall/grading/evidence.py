@@ -97,7 +97,7 @@ def _polarity(prepared: Prepared, match: Match, phrase: int, window: int) -> tup
     first, last = match.windows[window]
     wording = prepared.phrases[phrase]
     negated = match.negated[first:last]
-    if not (negated.any() or wording.negated.any() or match.opposite.any()):
+    if not (len(wording.words) and (negated.any() or wording.negated.any() or match.opposite.any())):
         return 0.0, 0.0
     table, share = match.both[first:last], prepared.share_new[phrase]
     # "Not automated" is no opposite of "manual", nor is a word that the wording has itself.
