@@ -112,6 +112,7 @@ class FileCache:
         try:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
+            db.execute("PRAGMA cache_size = -500")
             db.execute(
                 "CREATE TABLE IF NOT EXISTS replies "
                 "(id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT UNIQUE NOT NULL, value TEXT NOT NULL)"

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
+from anyio import to_thread
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI, Request
 
@@ -27,6 +28,8 @@ from freerecall.store import Store
 from freerecall.throttle import Backoff, Rate
 
 _UPLOADS, _UPLOADS_EACH = 8, 2
+_THREADS = 16
+"""Requests worked on at once. More would wait for a processor anyway, and each thread keeps memory."""
 _T = TypeVar("_T")
 
 
@@ -228,6 +231,7 @@ class Service:
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open the store with the bundled decks, then warm up in the background; close in order."""
+    to_thread.current_default_thread_limiter().total_tokens = _THREADS
     with start_blocking_portal(name="asking") as asking:
         service = Service(app.state.settings, app.state.metrics, asking)
         app.state.service = service

@@ -18,6 +18,8 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 BUSY_TIMEOUT_S = 10.0
 """How long to wait for another process that is writing."""
 _READERS = 4
+_PAGES_KB = 500
+"""Of the file that each reader keeps in memory: the system keeps them all the same, once for all readers."""
 
 
 class Connection:
@@ -179,6 +181,7 @@ class Connection:
                     self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
                 )
                 conn.execute("PRAGMA query_only = ON")
+                conn.execute(f"PRAGMA cache_size = -{_PAGES_KB}")
                 self._readers.append(conn)
                 return conn
         return self._free.get()
