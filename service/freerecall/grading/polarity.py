@@ -1,5 +1,6 @@
 """Words that turn a statement round: opposites, numbers, and the verdict of a true-or-false answer."""
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import islice
@@ -38,13 +39,17 @@ stay leave|stay change|remain change|lit unlit
 """
 
 
+PAIRS = tuple(
+    (one, other) for one, other in map(str.split, filter(str.strip, re.split(r"[|\n]", _OPPOSITES)))
+)
+"""Words, whole, and their opposites."""
+
+
 def _table() -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
-    for pair in _OPPOSITES.replace("\n", "|").split("|"):
-        if pair.strip():
-            one, other = (stem(word) for word in pair.split())
-            found.setdefault(one, set()).add(other)
-            found.setdefault(other, set()).add(one)
+    for one, other in (map(stem, pair) for pair in PAIRS):
+        found.setdefault(one, set()).add(other)
+        found.setdefault(other, set()).add(one)
     return {word: frozenset(others) for word, others in found.items()}
 
 
