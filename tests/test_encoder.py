@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rapidfuzz import fuzz, process
 
+from freerecall.evaluation.rows import Row, read_rows
 from freerecall.grading import encoder
 
+GOLD = Path(__file__).parent.parent / "evals" / "gold"
 QUESTION = "Why does a metal spoon feel colder than a wooden one?"
 REFERENCE = "Metal conducts heat away from the hand faster than wood does."
 
@@ -63,13 +66,28 @@ def test_a_crowd_gets_what_each_would_get_alone() -> None:
         assert list(pool.map(rated, answers)) == alone
 
 
+def test_no_test_card_has_a_twin_that_may_be_learned_from() -> None:
+    cards = {
+        split: {
+            row.card.question: row.card.reference
+            for name in ("mlops.jsonl", "mixed.jsonl")
+            for row in read_rows(GOLD / name, gold=True, split=(split,))
+            if isinstance(row, Row)
+        }
+        for split in ("train", "dev", "test")
+    }
+    test, others = cards["test"], cards["train"] | cards["dev"]
+    alike = process.cdist(list(test), list(others), scorer=fuzz.token_set_ratio)
+    alike += process.cdist(list(test.values()), list(others.values()), scorer=fuzz.token_set_ratio)
+    assert alike.max() < 155
+
+
 def test_it_knows_what_it_was_trained_on() -> None:
-    folder = Path(__file__).parent.parent / "evals" / "gold"
     asked = {
         row["question_id"]: row["question"]
-        for row in map(json.loads, (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines())
+        for row in map(json.loads, (GOLD / "questions.jsonl").read_text(encoding="utf-8").splitlines())
     }
-    rows = [json.loads(line) for line in (folder / "mixed.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in (GOLD / "mixed.jsonl").read_text(encoding="utf-8").splitlines()]
     for split, never_seen in (("train", False), ("dev", True), ("test", True)):
         questions = {asked[row["question_id"]] for row in rows if row["split"] == split}
         assert all(encoder.unseen(questions)) is never_seen
