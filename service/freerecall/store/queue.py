@@ -151,7 +151,7 @@ class QueueTables(DeckTables):
                 "SELECT c.id FROM cards c WHERE c.deck_id = :deck AND c.retired = 0"
                 f"{tag} AND NOT EXISTS (SELECT 1 FROM card_flags f WHERE f.learner = :learner"
                 " AND f.card_id = c.id AND f.suspended = 1) AND NOT EXISTS (SELECT 1 FROM answers a"
-                " WHERE a.session = :session AND :session <> '' AND a.card_id = c.id"
+                " WHERE a.session = :session AND a.session <> '' AND a.card_id = c.id"
                 " AND a.learner = :learner)",
                 values,
             )
