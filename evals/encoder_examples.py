@@ -13,8 +13,8 @@ from rapidfuzz import fuzz, process
 from tokenizers import Tokenizer
 
 from freerecall.cards import Kind
-from freerecall.evaluation.calibrate import CHATTER
 from freerecall.evaluation.rows import Row, read_rows
+from freerecall.evaluation.taught import CHATTER
 from freerecall.grades import CORRECT_FROM
 from freerecall.grading import polarity
 from freerecall.grading.encoder import RATED

@@ -209,7 +209,8 @@ def written(path: Path) -> dict[str, torch.Tensor]:
 
     graph = onnx.load(path).graph
     stored = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
-    found = {name: value for name, value in stored.items() if value.dtype == np.float32}
+    plain = {name for name, value in stored.items() if value.dtype == np.float32}
+    found = {name: stored[name] for name in plain if not name.endswith("_scale")}
     for node in graph.node:
         if node.op_type == "MatMulInteger":
             name = node.input[1].removesuffix("_quantized")
@@ -227,6 +228,12 @@ def main() -> None:
     parser.add_argument("--semeval", type=Path, default=Path("../shared/gold/semeval2013-task7"))
     parser.add_argument("--out", type=Path, default=encoder.FOLDER)
     parser.add_argument("--start", type=Path, help="weights to go on from, as written here before")
+    parser.add_argument(
+        "--keep",
+        type=float,
+        default=0.2,
+        help="share of the weights gone on from that is mixed in at the end",
+    )
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--rate", type=float, default=RATE)
     options = parser.parse_args()
@@ -255,12 +262,17 @@ def main() -> None:
     stored = load_file(base / "model.safetensors")
     weights = {name.removeprefix("bert."): value for name, value in stored.items()}
     model = Encoder(weights)
-    if options.start:
-        here = model.state_dict()
-        model.load_state_dict({name: value for name, value in written(options.start).items() if name in here})
+    before = written(options.start) if options.start else {}
+    if before:
+        model.load_state_dict(before, strict=False)
         for name, one in held.items():
             print(f"at the start, {name}: {measure(model, *one)}", flush=True)
     train(model, examples_of(learned, tokenizer, TRAIN_TOKENS), held, options.epochs, options.rate)
+    if before:  # as robust as before, as good as now (Wortsman et al. 2022)
+        now = model.state_dict()
+        keep = options.keep
+        mixed = {name: keep * value + (1 - keep) * now[name] for name, value in before.items()}
+        model.load_state_dict(mixed, strict=False)
     about = {
         "base": "sentence-transformers/all-MiniLM-L6-v2, Apache-2.0",
         "gold": ["mixed.jsonl (train)", "SemEval-2013 Task 7, training answers, CC BY-SA 3.0"],

@@ -10,44 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from freerecall.cards import Kind
 from freerecall.errors import InputError
-from freerecall.evaluation import fit, judging, metrics
+from freerecall.evaluation import fit, judging, metrics, taught
 from freerecall.evaluation.rows import BadRow, Row, read_rows
 from freerecall.evaluation.scales import Scale
 from freerecall.grades import CORRECT_FROM
-from freerecall.grading import ad_hoc_card, calibration, combine, encoder, features, manipulation
+from freerecall.grading import calibration, combine, encoder, features, manipulation
 from freerecall.grading.reading import read
 from freerecall.llm import LLM
 
-_LISTS = (Kind.LIST, Kind.ORDERED_LIST)
-CHATTER = (
-    "hope this is what you wanted",
-    "I revised this with my flatmate last night until two in the morning",
-    "it was on one of the slides, the one with the big arrow, somewhere near the end",
-    "lol no clue whether anybody ever needs that",
-    "sorry for the typos, I am on the train and my phone is nearly dead",
-    "my brother works with this stuff and he always says so at dinner",
-    "Good luck to everyone who has to read all of these",
-    "could somebody open a window in here, it is terribly hot",
-    "that is everything that comes to mind, next one",
-    "we had a long talk about it in the seminar and then went for lunch",
-    "if I get this one wrong again I will scream",
-    "Das war letzte Woche dran, glaube ich jedenfalls",
-    "je crois que c'est ça, on verra bien",
-    "creo que sí, pero no estoy del todo seguro",
-    "and everything else that goes along with it, you know what I mean",
-    "well, what can one say, it is a long story",
-    "as far as I remember anyway, it has been a while since I looked at it",
-    "I would have written more but there is hardly any time left",
-    "ok so first of all hello and have a nice day",
-    "whatever, I'd rather be at the beach with an ice cream",
-    "that counts, doesn't it, come on",
-    "nobody has ever shown me how one does such things properly",
-    "thanks a lot for your patience with me this year",
-    "and two more that I had on the tip of my tongue a minute ago",
-)
-"""Neither right nor wrong on any card."""
 _LIKE_LABEL = (4.5, 2.0)
 """Ratings that stand for "correct" and for the rest, where an answer is only labelled."""
 LOSS = 0.002
@@ -93,6 +64,10 @@ class _Data:
         """Return what the second forest is to expect: the rating, or what is like the label."""
         labelled = np.where(self.correct == 1, *_LIKE_LABEL)
         return np.where(self.ratings > 0, self.ratings, labelled).astype(np.float64)
+
+    def typed(self) -> NDArray[np.bool_]:
+        """Say of each row whether somebody typed it: what cards teach by themselves is no measure."""
+        return np.array([not taught.is_taught(row) for row in self.rows])
 
     def of_fresh(self) -> "_Data":
         """Return the data of the fresh rows alone."""
@@ -198,7 +173,8 @@ def _read(gold: Sequence[Path], scale: Scale | None, split: Sequence[str]) -> _D
     ]
     new = encoder.unseen(row.card.question for row in given)
     given = [row for row, fresh in zip(given, new, strict=True) if fresh or row.gold is not None]
-    forms = [form for row in (*given, *_anchors(given), *_padded(given)) for form in _forms(row)]
+    every = (*given, *taught.anchors(given), *taught.references(given), *taught.padded(given))
+    forms = [form for row in every for form in taught.forms_of(row)]
     laid = [(row, read(row.card, manipulation.without(row.answer))) for row in forms]
     # A row without a word to match is decided by rule.
     pairs = [(row, reading) for row, reading in laid if reading is not None]
@@ -274,62 +250,6 @@ def _figures(measured: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def _anchors(rows: Sequence[Row]) -> list[Row]:
-    """What the rating guide says of lists, as examples: the first 1, 2, … of a card's key points.
-
-    For the cards of decks that are among the rows, so that others stay unseen.
-    """
-    cards = {row.card.id: row.card for row in rows if row.card.id and row.card.kind in _LISTS}
-    return [
-        Row(
-            id=f"{card.id}#{count}",
-            card=card,
-            answer=", ".join(point.text for point in card.points[:count]),
-            gold=_by_share(count / len(card.points)),
-        )
-        for card in cards.values()
-        for count in range(1, len(card.points) + 1)
-    ]
-
-
-def _padded(rows: Sequence[Row]) -> list[Row]:
-    """Examples of what idle talk is worth: nothing. Rated answers with some of it keep their rating."""
-    rated = [row for row in rows if row.gold is not None and row.answer.strip()]
-    return [
-        replace(row, id=f"{row.id}#padded", answer=_pad(row.answer, CHATTER[i % len(CHATTER)], i))
-        for i, row in enumerate(rated)
-    ]
-
-
-def _pad(answer: str, talk: str, i: int) -> str:
-    before, between = i % 3 == 0, (". ", " ", ", ", " - ", "\n")[i % 5]
-    return f"{talk}{between}{answer}" if before else f"{answer}{between}{talk}"
-
-
-def _by_share(share: float) -> int:
-    """Return the rating that the guide gives to this share of a list, 2–5."""
-    return 2 + sum(share >= bound for bound in (0.4, 0.75, 1.0))
-
-
-def _forms(row: Row) -> list[Row]:
-    """A card with accepted wordings is also seen without them, and without its key points."""
-    card = row.card
-    if not card.id and not any(point.accept for point in card.points):
-        return [row]
-    texts = tuple(point.text for point in card.points)
-    others = card.alternatives
-    return [
-        row,
-        replace(
-            row,
-            card=ad_hoc_card(
-                card.question, card.reference, key_points=texts, kind=card.kind, references=others
-            ),
-        ),
-        replace(row, card=ad_hoc_card(card.question, card.reference, references=others)),
-    ]
-
-
 def _is_correct(row: Row) -> bool:
     return row.gold >= CORRECT_FROM if row.gold is not None else row.label == "correct"
 
@@ -346,7 +266,7 @@ def _given(data: _Data, inputs: fit.Floats, layers: dict[str, Any]) -> fit.Ints:
 def _sure(data: _Data, words: fit.Floats, by_words: dict[str, Any], given: fit.Ints) -> dict[str, float]:
     """Return the confidence from which the encoder need not be asked, on cards that no forest saw."""
     layers = {name: calibration.ordinal(fitted) for name, fitted in by_words.items()}
-    at = np.flatnonzero(data.ratings > 0)
+    at = np.flatnonzero((data.ratings > 0) & data.typed())
     quick = [
         combine.from_cumulative(layers[str(data.layer[i])].at_least(words[i].astype(np.float32))) for i in at
     ]
@@ -374,7 +294,7 @@ def _measure_ratings(data: _Data, given: fit.Ints) -> dict[str, Any]:
     """Agreement with the rated answers."""
     out: dict[str, Any] = {}
     for name in calibration.LAYERS:
-        rated = np.flatnonzero((data.layer == name) & (data.ratings > 0))
+        rated = np.flatnonzero((data.layer == name) & (data.ratings > 0) & data.typed())
         if rated.size:
             groups = [data.rows[i].card.question for i in rated]
             out[name] = fit.agreement(data.ratings[rated], given[rated], groups)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freerecall.errors import InputError, LLMReplyError
-from freerecall.evaluation import fit, metrics
+from freerecall.evaluation import fit, metrics, taught
 from freerecall.evaluation.rows import Row
 from freerecall.grades import GraderMode
 from freerecall.grading import calibration, combine, manipulation
@@ -70,7 +70,10 @@ def fit_judged(
 def _chosen(rows: Sequence[Row], layer: NDArray[np.str_], ratings: fit.Ints) -> NDArray[np.intp]:
     random = np.random.default_rng(0)
     real = np.array(
-        [bool(row.answer.strip()) and "#" not in str(row.id) and row.style != "manipulation" for row in rows]
+        [
+            bool(row.answer.strip()) and not taught.is_taught(row) and row.style != "manipulation"
+            for row in rows
+        ]
     ) & (layer != "")
     own = np.array([not row.dataset for row in rows]) & (ratings > 0)
     chosen = [np.flatnonzero(real & own)]

@@ -56,6 +56,7 @@ def _load() -> _Encoder:
     options = onnxruntime.SessionOptions()
     # Requests run side by side already; with more threads each they would only get in one another's way.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # kept for every length of answer there is
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(
         FOLDER / f"{CURRENT}.onnx", options, providers=["CPUExecutionProvider"]

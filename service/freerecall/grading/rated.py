@@ -60,7 +60,7 @@ def nearest(answer: str, rated: Sequence[RatedAnswer], most: int) -> list[RatedA
     return [rated[i] for i in np.argsort(likeness, kind="stable")[-most:]]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _prepared(rated: tuple[RatedAnswer, ...]) -> _Rated:
     read = [_read(one.text) for one in rated]
     ratings = np.array([one.rating for one in rated])
