@@ -82,7 +82,9 @@ def test_right_in_other_words(card: str, answer: str, least: int) -> None:
 @pytest.mark.parametrize(
     ("card", "answer"),
     [
-        ("maturity-level-2", "manual training and no tracking of models"),
+        ("maturity-level-2", "automated deployment, a/b testing between models, full traceability"),
+        ("crisp-dm-longest-step", "modelling"),
+        ("container", "pizza in a box"),
         ("maturity-level-0", "fully automated with continuous monitoring"),
         ("maturity-level-4", "no MLOps, everything is done by hand, no monitoring"),
         ("mlops-versus-devops", "devops is for ml systems and mlops is for software"),
@@ -90,7 +92,6 @@ def test_right_in_other_words(card: str, answer: str, least: int) -> None:
         ("deploy-a-model-or-pipeline", "true, the model is what you deploy"),
         ("trained-model-enough", "True."),
         ("crisp-dm-straight-line", "yes, straight from one to the next"),
-        ("goal-of-evaluation", "how well it does on the training data"),
         ("deploy-the-blank", "notebook"),
         ("deploy-the-blank", "notebook, cluster, pipeline, kubernetes, spreadsheet"),
         ("trained-model-enough", "yes, it is true that a trained model can be deployed alone"),
@@ -105,9 +106,8 @@ def test_turned_round_or_of_another_card_is_no_knowledge(card: str, answer: str)
 @pytest.mark.parametrize(
     ("card", "answer"),
     [
-        ("maturity-level-2", "automated deployment, a/b testing between models, full traceability"),
-        ("crisp-dm-longest-step", "modelling"),
-        ("container", "pizza in a box"),
+        ("maturity-level-2", "manual training and no tracking of models"),
+        ("goal-of-evaluation", "how well it does on the training data"),
     ],
 )
 def test_what_it_still_overrates(card: str, answer: str) -> None:
