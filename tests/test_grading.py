@@ -83,6 +83,7 @@ def test_right_in_other_words(card: str, answer: str, least: int) -> None:
     ("card", "answer"),
     [
         ("maturity-level-2", "automated deployment, a/b testing between models, full traceability"),
+        ("maturity-level-2", "manual training and no tracking of models"),
         ("crisp-dm-longest-step", "modelling"),
         ("container", "pizza in a box"),
         ("maturity-level-0", "fully automated with continuous monitoring"),
@@ -106,12 +107,20 @@ def test_turned_round_or_of_another_card_is_no_knowledge(card: str, answer: str)
 @pytest.mark.parametrize(
     ("card", "answer"),
     [
-        ("maturity-level-2", "manual training and no tracking of models"),
         ("goal-of-evaluation", "how well it does on the training data"),
     ],
 )
 def test_what_it_still_overrates(card: str, answer: str) -> None:
     assert rating(card, answer) <= 2
+
+
+@pytest.mark.parametrize(
+    "answer", ["the cat sat on the mat", "because of gravity", "Paris is the capital of France", "blue"]
+)
+def test_what_has_nothing_to_do_with_it_is_a_1(answer: str) -> None:
+    bare = ad_hoc_card("Why do plants need light?", "Light drives photosynthesis, which makes sugar.")
+    assert grade_embedded(bare, answer).rating == 1
+    assert rating("what-mlops-means", answer) == 1
 
 
 def test_a_negation_turns_a_key_point_round() -> None:

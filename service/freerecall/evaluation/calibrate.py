@@ -69,6 +69,13 @@ class _Data:
         """Say of each row whether somebody typed it: what cards teach by themselves is no measure."""
         return np.array([not taught.is_taught(row) for row in self.rows])
 
+    def off_topic(self) -> NDArray[np.bool_]:
+        """Say of each row whether it is off the topic: only the second forest, which knows why, learns it.
+
+        The first one sees no more than a paraphrase without a shared word, which may be a 5.
+        """
+        return np.array([taught.is_off_topic(row) for row in self.rows])
+
     def of_fresh(self) -> "_Data":
         """Return the data of the fresh rows alone."""
         at = self.fresh
@@ -159,7 +166,7 @@ def calibrate(
 
 def _forests(every: _Data, fresh: _Data) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
-    rated = every.ratings > 0
+    rated = (every.ratings > 0) & ~every.off_topic()
     arrays |= fit.arrays_of("matched", fit.fit_forest("matched", every.found[rated], every.ratings[rated]))
     return arrays | fit.arrays_of("rater", fit.fit_forest("rater", fresh.read(), fresh.targets()))
 
@@ -173,7 +180,8 @@ def _read(gold: Sequence[Path], scale: Scale | None, split: Sequence[str]) -> _D
     ]
     new = encoder.unseen(row.card.question for row in given)
     given = [row for row, fresh in zip(given, new, strict=True) if fresh or row.gold is not None]
-    every = (*given, *taught.anchors(given), *taught.references(given), *taught.padded(given))
+    by_card = (*taught.anchors(given), *taught.references(given), *taught.off_topic(given))
+    every = (*given, *by_card, *taught.padded(given))
     forms = [form for row in every for form in taught.forms_of(row)]
     laid = [(row, read(row.card, manipulation.without(row.answer))) for row in forms]
     # A row without a word to match is decided by rule.
@@ -190,7 +198,8 @@ def _read(gold: Sequence[Path], scale: Scale | None, split: Sequence[str]) -> _D
     fresh = np.flatnonzero(encoder.unseen(row.card.question for row in rows))
     opinions = np.array([readings[i].opinion for i in fresh], np.float64)
     if (ratings > 0).sum() >= ENOUGH:
-        matched = fit.out_of_fold("matched", found, ratings, cards)
+        off_topic = np.array([taught.is_off_topic(row) for row in rows])
+        matched = fit.out_of_fold("matched", found, np.where(off_topic, 0, ratings), cards)
     else:
         before = calibration.load().matched
         matched = np.array([before.value_of(row.astype(np.float32)) for row in found])
@@ -213,7 +222,7 @@ def _fit_layers(
     """Fit each layer that has enough ratings; return the layers, and the names of those kept as they were."""
     layers, kept = {}, []
     for name in calibration.LAYERS:
-        here = data.layer == name
+        here = (data.layer == name) & ~data.off_topic()
         if (data.ratings[here] > 0).sum() >= ENOUGH or (name == "plain" and here.any()):
             layers[name] = fit.fit_ordinal(inputs[here], data.ratings[here], data.correct[here], signs=signs)
         else:

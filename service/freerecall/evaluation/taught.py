@@ -35,6 +35,7 @@ CHATTER = (
     "and two more that I had on the tip of my tongue a minute ago",
 )
 """Neither right nor wrong on any card."""
+_OFF_TOPIC = "#off-topic"
 _LONG = 7
 """Letters from which a word is still plain with one of them missing."""
 
@@ -42,6 +43,11 @@ _LONG = 7
 def is_taught(row: Row) -> bool:
     """Say whether a row was made here."""
     return "#" in str(row.id)
+
+
+def is_off_topic(row: Row) -> bool:
+    """Say whether a row was made by `off_topic`."""
+    return str(row.id).endswith(_OFF_TOPIC)
 
 
 def anchors(rows: Sequence[Row]) -> list[Row]:
@@ -67,15 +73,30 @@ def references(rows: Sequence[Row]) -> list[Row]:
 
     Among the rated answers, one in nearly the reference's words is as often one with a side turned.
     """
-    cards = {f"{row.card.question}\0{row.card.reference}": row for row in rows if row.gold is not None}
     out = []
-    for i, row in enumerate(cards.values()):
+    for i, row in enumerate(_one_of_each_card(rows)):
         card = row.card
         points = [("; ", ", ", ". ")[i % 3].join(point.text for point in card.points)] if card.points else []
         full = (card.reference, *card.alternatives)
         said = [answer for text in full for answer in (text, _mistyped(text, i))] + points
         out += [replace(row, id=f"{row.id}#reference", answer=answer, gold=5) for answer in said]
     return out
+
+
+def off_topic(rows: Sequence[Row]) -> list[Row]:
+    """What needs no rating either: for each rated card, idle talk and another card's reference are a 1."""
+    cards = _one_of_each_card(rows)
+    others = cards[len(cards) // 2 :] + cards[: len(cards) // 2]
+    return [
+        replace(row, id=f"{row.id}{_OFF_TOPIC}", answer=answer, gold=1, label=None)
+        for i, (row, other) in enumerate(zip(cards, others, strict=True))
+        for answer in (other.card.reference, CHATTER[i % len(CHATTER)])
+    ]
+
+
+def _one_of_each_card(rows: Sequence[Row]) -> list[Row]:
+    rated = (row for row in rows if row.gold is not None)
+    return list({f"{row.card.question}\0{row.card.reference}": row for row in rated}.values())
 
 
 def _mistyped(text: str, i: int) -> str:
