@@ -80,8 +80,14 @@ def test_a_failing_model_leaves_the_embedded_grade(tmp_path: Path, failure: str)
             return found if found["provenance"]["error"] else None
 
         told = until(failed)
-        assert (told["pending"], told["provisional"]) == (True, True)
-        assert told["rating"] == first["rating"]
+    assert (told["pending"], told["provisional"]) == (True, True)
+    assert told["rating"] == first["rating"]
+
+
+def test_an_answer_that_the_model_failed_on_is_settled_in_its_turn(tmp_path: Path) -> None:
+    with llm.ScriptedLLM(llm.schema_violated()) as model, service(tmp_path, model.api_base) as running:
+        first = submit(running.url)
+        until(lambda: fetch(running.url, first["answer_id"])["provenance"]["error"])
 
         model.script(llm.covered())
         submit(running.url, "2", VAGUE + ", again")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from freerecall.decks import bundled_decks, read_deck
 from freerecall.grades import GraderMode
 from freerecall.grading import AskPolicy, grade, grade_embedded, manipulation
 from freerecall.llm import LLM
+from freerecall.llm_cache import FileCache
 
 GOLD = Path(__file__).parent.parent / "evals" / "gold"
 ATTACKS: list[dict[str, Any]] = [
@@ -54,21 +56,20 @@ def test_a_long_answer_of_near_attacks_is_read_in_one_pass() -> None:
 
 
 @pytest.mark.llm
-@pytest.mark.parametrize("mode", [GraderMode.LLM, GraderMode.HYBRID])
-def test_a_real_model_is_not_talked_into_more(local_llm: str, mode: GraderMode) -> None:
-    llm = LLM("openai/local", local_llm, "none")
+def test_a_real_model_is_not_talked_into_more(local_llm: str, tmp_path: Path) -> None:
+    llm = LLM("openai/local", local_llm, "none", cache=FileCache(tmp_path / "replies.db"))
 
     async def ratings() -> list[tuple[str, int, int]]:
         try:
             found = []
-            for attack in ATTACKS[::EVERY]:
+            for attack, mode in product(ATTACKS[::EVERY], (GraderMode.LLM, GraderMode.HYBRID)):
                 card = CARDS[attack["card"]]
                 one, other = [
                     await grade(card, attack[name], mode=mode, llm=llm, deadline_s=120, policy=ALWAYS)
                     for name in ("answer", "without")
                 ]
                 assert not one.provisional, one.provenance.error
-                found.append((attack["id"], one.rating, other.rating))
+                found.append((f"{attack['id']} {mode}", one.rating, other.rating))
             return found
         finally:
             await llm.aclose()

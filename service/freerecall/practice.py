@@ -138,7 +138,13 @@ async def settle(
     if llm is None or not before.pending:
         return before
     verdict = await grading.grade(
-        before.card, row.text, mode=mode, llm=llm, deadline_s=deadline_s, rated=rated
+        before.card,
+        row.text,
+        mode=mode,
+        llm=llm,
+        deadline_s=deadline_s,
+        rated=rated,
+        earlier=before.grade,
     )
     return await asyncio.to_thread(_settle, store, row, verdict, _utc(now))
 

@@ -75,13 +75,16 @@ async def grade(
     deadline_s: float = 20.0,
     policy: AskPolicy = DEFAULT_POLICY,
     rated: Sequence[RatedAnswer] = (),
+    earlier: Grade | None = None,
 ) -> Grade:
     """Grade with the grader that `mode` names; `rated` are answers to this card that people have rated.
+
+    `earlier` is the answer's grade so far: an embedded one by this calibration is not made anew.
 
     Never raises for trouble with the model: the embedded grade is then returned, marked
     provisional, with the reason in `provenance.error`.
     """
-    embedded = grade_embedded(card, answer, rated)
+    embedded = _as_first(earlier) or grade_embedded(card, answer, rated)
     if not wants_llm(embedded, mode, policy):
         return embedded
     if llm is None:
@@ -93,6 +96,15 @@ async def grade(
         return await fuse.grade_with_llm(card, answer, embedded, asking)
     except LLMError as error:
         return provisional(embedded, str(error))
+
+
+def _as_first(earlier: Grade | None) -> Grade | None:
+    """Return an embedded grade as it was before a verdict was waited for; None if it is not of use."""
+    if earlier is None or earlier.decided_by is not DecidedBy.EMBEDDED:
+        return None
+    if earlier.provenance.calibration != CALIBRATION:
+        return None
+    return replace(earlier, provisional=False, provenance=replace(earlier.provenance, error=""))
 
 
 def provisional(embedded: Grade, why: str) -> Grade:
