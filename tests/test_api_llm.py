@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -84,18 +84,19 @@ def test_a_failing_model_leaves_the_embedded_grade(tmp_path: Path, failure: str)
     assert told["rating"] == first["rating"]
 
 
-def test_an_answer_that_the_model_failed_on_is_settled_in_its_turn(tmp_path: Path) -> None:
-    with llm.ScriptedLLM(llm.schema_violated()) as model, service(tmp_path, model.api_base) as running:
-        first = submit(running.url)
-        until(lambda: fetch(running.url, first["answer_id"])["provenance"]["error"])
-
-        model.script(llm.covered())
-        submit(running.url, "2", VAGUE + ", again")
-
-        def settled() -> bool:
-            return not fetch(running.url, first["answer_id"])["pending"]
-
-        assert until(settled)
+def test_answers_that_the_model_failed_on_are_settled_in_their_turn(tmp_path: Path) -> None:
+    with ExitStack() as stack:  # all at once: each waits for its turn to be asked about again
+        asked = []
+        for number, failure in enumerate(FAILURES.values()):
+            model = stack.enter_context(llm.ScriptedLLM(failure()))
+            running = stack.enter_context(service(tmp_path / str(number), model.api_base))
+            asked.append((model, running.url, submit(running.url)["answer_id"]))
+        for model, url, answer_id in asked:
+            until(lambda url=url, one=answer_id: fetch(url, one)["provenance"]["error"])
+            model.script(llm.covered())
+            submit(url, "2", VAGUE + ", again")
+        for _, url, answer_id in asked:
+            assert until(lambda url=url, one=answer_id: not fetch(url, one)["pending"])
 
 
 def test_no_model_at_the_address(tmp_path: Path) -> None:
