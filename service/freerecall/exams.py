@@ -230,7 +230,13 @@ async def ask_model(
         text = _text(answers, number)
         rated = _others(marked.get(number, {}), sitting_id)
         verdict = await grading.grade(
-            question.card, text, mode=mode, llm=llm, deadline_s=deadline_s, rated=rated
+            question.card,
+            text,
+            mode=mode,
+            llm=llm,
+            deadline_s=deadline_s,
+            rated=rated,
+            earlier=grades[number][-1],
         )
         await asyncio.to_thread(_keep, store, sitting, number, verdict, now)
         if not verdict.provisional:

@@ -16,7 +16,8 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -55,6 +56,16 @@ Message = Mapping[str, str]
 
 MAX_TEXT = 50_000
 """Characters of a reply's text; a longer one is refused."""
+
+Turn = Callable[[], Awaitable[None]]
+
+
+async def _at_once() -> None:
+    pass
+
+
+turn: ContextVar[Turn] = ContextVar("turn", default=_at_once)
+"""Awaited after a reply, before anything is made of it: work in the background gives way to requests."""
 
 _TOP_LOGPROBS = 10
 
@@ -209,6 +220,7 @@ class LLM:
             self._failed()
             raise
         self._answered()
+        await turn.get()()
         if logprobs and reply.logprobs is None:
             self.offers_logprobs = False
         reply = replace(reply, latency_ms=_since(started))

@@ -18,7 +18,7 @@ from freerecall.api.clock import now
 from freerecall.api.metrics import Metrics
 from freerecall.errors import FreerecallError
 from freerecall.grades import Grade, GraderMode
-from freerecall.llm import LLM
+from freerecall.llm import LLM, turn
 from freerecall.settings import Settings
 from freerecall.store import Store
 from freerecall.throttle import Backoff
@@ -84,6 +84,7 @@ class Settling:
 
     async def run(self) -> None:
         """Grade, and with a model ask, for ever."""
+        turn.set(self._turn)
         work: list[Awaitable[None]] = [self._grade_sittings()]
         if self.llm is not None:
             work += [self._settle_answers(self.llm), self._ask_about_sittings(self.llm)]
