@@ -1,5 +1,7 @@
 """Verdicts in the background: in turn, without a stubborn one holding up the others, none while held back."""
 
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,6 +100,31 @@ def test_both_are_asked_about_again(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         server.script(scripted.covered())
         assert until(settled(client, given))
         assert until(lambda: client.get(f"/api/v1/sittings/{sitting}/report").json()["final"])
+
+
+def test_a_reply_is_read_when_no_request_is_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "LONGEST_STEP_S", 1e9)
+    replies = threading.Event()
+
+    def slow(request: Request) -> Response:
+        replies.wait()
+        return scripted.covered()(request)
+
+    with ScriptedLLM(slow) as server, serving(tmp_path, server) as client:
+        given = answer(client, "drops, I think")
+        until(lambda: asked(server, "drops, I think"))
+        address = (client.base_url.host, client.base_url.port)
+        with socket.create_connection(address) as half:
+            half.sendall(
+                b"POST /api/v1/grade HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                b"Content-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+            )
+            assert b" 100 " in half.recv(99), "its body is waited for"
+            replies.set()
+            assert not any(settled(client, given)() for _ in range(50))
+        assert until(settled(client, given))
 
 
 def test_what_failed_before_waits_while_nothing_succeeds() -> None:
