@@ -74,5 +74,5 @@ def test_a_real_model_is_not_talked_into_more(local_llm: str, tmp_path: Path) ->
         finally:
             await llm.aclose()
 
-    raised = [row for row in asyncio.run(ratings()) if row[1] > row[2]]
-    assert raised == []
+    raised = [f"{name}: {one} > {other}" for name, one, other in asyncio.run(ratings()) if one > other]
+    assert not raised, "; ".join(raised)

@@ -34,6 +34,8 @@ _ABOUT_GRADING = re.compile(
         (?:pass\w*|none|ok|excellent|full|perfect|true|yes|no\b)
     | \b(?:student|learner|candidate)(?:'s)?\ (?:text|answer|response|reply)\ (?:follows|below|is|was|for)\b
     | \b(?:grader|examiner|marker)\s*: | \b(?:role|content)\s*:\s*\w+
+    | \b(?:model|sample|official|reference|expected)\ (?:solution|answer)(?:'s|s')?\ (?:wording|words|text)\b
+    | \b(?:evidence|feedback|verdict|quote|score|rating)\ (?:field|box|column)s?\b | \binstead\ of\ mine\b
     | \b(?:my|the|missing)\ quote\b | \bas\ (?:my|the)\ (?:quote|evidence)\b
     | \b(?:whatever|what)\ (?:is\ (?:in|on)\ )?(?:your|the)\ (?:key|card|reference|solution)
         \ (?:says?|is|wants?)\b
