@@ -54,13 +54,16 @@ class Asking:
 async def grade_with_llm(card: Card, answer: str, embedded: Grade, asking: Asking) -> Grade:
     """Ask the model and make a grade of it. Raises LLMError where there is no usable reply.
 
-    What may not belong to the answer is asked about with and without, and the lowest counts.
+    What may not belong to the answer is asked about with and without, and the lowest counts; where
+    nothing is left without it, there is nothing to ask about, and the embedded grade stands.
     """
     llm = asking.llm
     own = bool(llm.api_base) and llm.offers_logprobs and card.kind not in _UNFIT_TO_JUDGE
     by_judge = own if asking.prompt == AUTO else asking.prompt.startswith("judge")
     ask = _by_judge if by_judge else _by_rubric
     texts = proven(card, answer)
+    if not all(text.strip() for text in texts):
+        return embedded
     if not by_judge and not manipulation.is_suspect(answer):
         texts = texts[:1]  # verdicts with quotes are dear, and count no aside
     grades = [ask(card, text, embedded, asking) for text in texts]
