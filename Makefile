@@ -42,8 +42,9 @@ fuzz: $(VENV)/.dev ## send the service, the deck readers and the reply parser wh
 	@FREERECALL_FUZZ=300 $(BIN)/python -m pytest tests/test_contract.py tests/test_machines.py tests/test_pages_fuzz.py \
 		tests/test_decks_fuzz.py tests/test_decks_anki.py tests/test_decks_text_formats.py tests/test_rubric.py $(ARGS)
 
-soak: $(VENV)/.dev ## an hour of 50 learners and a provider that fails: make soak MINUTES=60 LEARNERS=50
+soak: $(VENV)/.dev ## an hour of 50 learners and a provider that fails: make soak MINUTES=60 LEARNERS=50 FILL=0
 	@FREERECALL_SOAK=$(or $(MINUTES),60) FREERECALL_SOAK_LEARNERS=$(or $(LEARNERS),50) FREERECALL_SOAK_THINKING=3 \
+		FREERECALL_SOAK_FILL=$(or $(FILL),0) \
 		$(BIN)/python -m pytest -s tests/test_soak.py $(ARGS)
 
 audit: $(VENV)/.dev ## known holes in what is installed for the service; pins that no longer fit
