@@ -20,8 +20,8 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 serve: $(VENV)/.service ## start the service: make serve ARGS="--port 9000"
 	@$(BIN)/freerecall $(ARGS)
 
-test: $(VENV)/.dev ## run the tests: make test ARGS="-k cli"
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev ## run the tests, some at a time: make test ARGS="-k cli"; make test JOBS=0 for one after the other
+	@$(BIN)/python -m pytest -n $(or $(JOBS),auto) --maxprocesses 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check
