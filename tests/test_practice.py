@@ -364,6 +364,7 @@ def test_frequent_queries_use_indexes(store: Store) -> None:
         practice.next_card(store, "bio", now=now)
         practice.next_card(store, None, now=now)
         practice.next_card(store, "bio", now=now, session=Session(id="tonight", only=Only.CRAM))
+    store.answers_to(MITOSIS.id, "local")
     store.decks(NOW)
     store.deck("bio")
     for conn in store.connections:
@@ -375,8 +376,18 @@ def test_frequent_queries_use_indexes(store: Store) -> None:
             whole_table = step.startswith("SCAN") and "USING" not in step and step != "SCAN d"
             assert not whole_table, (step, sql)
             assert "AUTOMATIC" not in step, (step, sql)
-            assert "answers_by_card" not in step, ("all learners' answers to a card", sql)
+            one_learner = "answers_by_card (card_id=? AND learner=?" in step
+            assert one_learner or "answers_by_card" not in step, ("all learners' answers to a card", sql)
             assert "TEMP B-TREE" not in step or "title" in sql, (step, sql)
+
+
+def test_how_often_a_learner_overrode_is_counted_from_their_own(store: Store) -> None:
+    seen = statements(store)
+    store.statistics("bio", NOW)
+    (sql,) = {sql for sql in seen if "FROM overrides" in sql}
+    steps = [step for *_, step in store.db.execute("EXPLAIN QUERY PLAN " + sql).fetchall()]
+    assert any("overrides_of_learner (learner=?" in step for step in steps), steps
+    assert not any(step.startswith("SCAN") for step in steps), steps
 
 
 def test_another_connection_sees_an_answer_at_once(store: Store, path: Path) -> None:

@@ -323,10 +323,11 @@ PRAGMA foreign_keys = OFF;
 DROP TRIGGER reviews_counted; DROP TRIGGER reviews_uncounted; DROP TRIGGER reviews_recounted;
 DROP TABLE card_flags; DROP TABLE deck_settings; DROP TABLE card_tags; DROP TABLE card_rows;
 DROP TABLE card_texts; DROP TABLE past_reviews; DROP TABLE review_days; DROP TABLE card_counts;
-DROP INDEX overrides_by_time; DROP INDEX answers_by_time; DROP INDEX answers_by_card;
+DROP INDEX overrides_of_learner; DROP INDEX answers_by_time; DROP INDEX answers_by_card;
 DROP INDEX answers_of_session;
 ALTER TABLE answers DROP COLUMN scheduled; ALTER TABLE answers DROP COLUMN session;
 ALTER TABLE answers DROP COLUMN hints; ALTER TABLE answers DROP COLUMN undone;
+ALTER TABLE overrides DROP COLUMN learner;
 ALTER TABLE reviews DROP COLUMN day; ALTER TABLE reviews DROP COLUMN phase;
-DELETE FROM _sqlite_migrations WHERE name = 'm002_sessions';
+DELETE FROM _sqlite_migrations WHERE name IN ('m002_sessions', 'm005_by_learner');
 """

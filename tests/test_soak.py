@@ -104,9 +104,13 @@ class Learner:
             self.seen.wrong.append(f"{method} {path}: {reply.status_code} {reply.text[:200]}")
         return reply
 
+    @property
+    def session_id(self) -> str:
+        return f"soak-{self.session}"
+
     def next_card(self) -> dict[str, str] | None:
         card: dict[str, str] | None = self.ask(
-            "GET", f"/api/v1/practice/next?only=cram&session=soak-{self.session}"
+            "GET", f"/api/v1/practice/next?only=cram&session={self.session_id}"
         ).json()["card"]
         return card
 
@@ -115,6 +119,7 @@ class Learner:
             self.session += 1
         text = " ".join(self.chance.choices(WORDS, k=self.chance.randint(1, 12)))
         body = {"card_id": card["id"], "answer": text, "client_answer_id": f"{self.chance.random()}"}
+        body["session"] = self.session_id
         started = time.perf_counter()
         reply = self.ask("POST", "/api/v1/practice/answers", json=body)
         self.seen.submit_ms.append(1000 * (time.perf_counter() - started))

@@ -175,7 +175,9 @@ INSERT INTO grades (answer_id, graded_at, rating, score, confidence, decided_by,
     feedback, calibration, prompt, model, latency_ms, tokens_in, tokens_out, cost_usd, cached, error)
     VALUES ('a', '2026-01-01', 4, 0.8, 0.7, 'embedded', 0, '[]', 'Good.', 'e', '', '', 1, 0, 0, 0, 0, '');
 INSERT INTO reviews (answer_id, learner, card_id, at, rating, source, prior, result)
-    VALUES ('a', 'local', 'd:a', '2026-01-01T00:00:00.000000Z', 4, 'grade', '{prior}', '{after}');
+    VALUES ('a', 'local', 'd:a', '2026-01-01T00:00:00.000000Z', 5, 'override', '{prior}', '{after}');
+INSERT INTO overrides (answer_id, at, rating, replaced, reason)
+    VALUES ('a', '2026-01-01T00:00:00.000000Z', 5, 4, 'I knew it');
 INSERT INTO card_states VALUES ('local', 'd:a', 'd', '2026-01-02T00:00:00.000000Z', '{after}');
 """
 
@@ -187,7 +189,7 @@ def test_every_released_schema_is_brought_up_to_date(tmp_path: Path, step: int) 
     migrations.apply(old, **({"stop_before": RELEASED[step]} if step < len(RELEASED) else {}))
     card = Card("d:a", "What is rain?", "Water from clouds")
     new = scheduling.new_state("d:a")
-    prior, after = (state.to_dict() for state in (new, scheduling.review(new, 4, ANSWERED)))
+    prior, after = (state.to_dict() for state in (new, scheduling.review(new, 5, ANSWERED)))
     filled = {"card": dump_card(card)[1], "prior": json.dumps(prior), "after": json.dumps(after)}
     old.conn.executescript(ROWS.format(**filled))
     old.close()
@@ -195,3 +197,5 @@ def test_every_released_schema_is_brought_up_to_date(tmp_path: Path, step: int) 
         assert check(store) == []
         assert store.card("d:a") == card
         assert store.grades("a")[0].rating == 4
+        assert store.overrides("a")[0].reason == "I knew it"
+        assert store.statistics(None, ANSWERED).raised == (1 if step < len(RELEASED) else 0)

@@ -314,10 +314,9 @@ def _review(store: Store, row: Answer, rating: int) -> Review:
 
 def _replay(store: Store, row: Answer) -> None:
     """Recompute a card's states from one answer's review on, all from the state before it."""
-    reviews = store.reviews(row.learner, row.card_id)
-    start = next(index for index, review in enumerate(reviews) if review.answer_id == row.id)
-    state, scheme = CardState.from_dict(reviews[start].prior), _scheme(store, row)
-    for review in reviews[start:]:
+    first = store.review(row.id)
+    state, scheme = CardState.from_dict(first.prior), _scheme(store, row)
+    for review in store.reviews(row.learner, row.card_id, first):
         prior, state = state, scheduling.review(state, review.rating, review.at, scheme)
         store.move_review(review, prior.to_dict(), state.to_dict())
     store.put_card_state(row.learner, row.card_id, state.to_dict())

@@ -379,3 +379,14 @@ _M004 = (
     "ALTER TABLE sittings ADD COLUMN learner TEXT REFERENCES learners",
     "CREATE INDEX sittings_by_learner ON sittings (learner)",
 )
+
+
+@migrations()
+def m005_by_learner(db: Database) -> None:
+    """What a page shows of one learner is found without looking through everybody's."""
+    db.execute("ALTER TABLE overrides ADD COLUMN learner TEXT REFERENCES learners")
+    db.execute("UPDATE overrides SET learner = (SELECT learner FROM answers WHERE id = overrides.answer_id)")
+    db.execute("CREATE INDEX overrides_of_learner ON overrides (learner, at)")
+    db.execute("DROP INDEX overrides_by_time")
+    db.execute("DROP INDEX answers_by_card")
+    db.execute("CREATE INDEX answers_by_card ON answers (card_id, learner, answered_at)")

@@ -171,13 +171,14 @@ class Store(AccountTables):
     def add_override(self, override: Override) -> None:
         """Log a learner's own rating of an answer."""
         self._write(
-            "INSERT INTO overrides (answer_id, at, rating, replaced, reason) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO overrides (answer_id, learner, at, rating, replaced, reason)"
+            " SELECT id, learner, ?, ?, ?, ? FROM answers WHERE id = ?",
             (
-                override.answer_id,
                 time_text(override.at),
                 override.rating,
                 override.replaced,
                 override.reason,
+                override.answer_id,
             ),
         )
 
@@ -238,11 +239,15 @@ class Store(AccountTables):
             raise NotFoundError(f"the answer {answer_id!r} has no review")
         return load_review(row)
 
-    def reviews(self, learner: str, card_id: str) -> list[Review]:
-        """Return a card's reviews in the order of their times, or as stored where these are the same."""
+    def reviews(self, learner: str, card_id: str, first: Review | None = None) -> list[Review]:
+        """Return a card's reviews in the order of their times, or as stored where these are the same.
+
+        With `first`, from this one on.
+        """
         rows = self._all(
-            f"SELECT {_REVIEW} FROM reviews WHERE learner = ? AND card_id = ? ORDER BY at, id",
-            (learner, card_id),
+            f"SELECT {_REVIEW} FROM reviews WHERE learner = ? AND card_id = ? AND (at, id) >= (?, ?)"
+            " ORDER BY at, id",
+            (learner, card_id, *((time_text(first.at), first.id) if first else ("", 0))),
         )
         return [load_review(row) for row in rows]
 

@@ -114,7 +114,7 @@ class StatisticsTables(QueueTables):
         up, down = self._one(
             "SELECT coalesce(sum(o.rating > o.replaced), 0), coalesce(sum(o.rating < o.replaced), 0)"
             " FROM overrides o JOIN answers a ON a.id = o.answer_id JOIN cards c ON c.id = a.card_id"
-            f" WHERE a.learner = :learner AND o.at >= :from {in_deck}",
+            f" WHERE o.learner = :learner AND o.at >= :from {in_deck}",
             values,
         )
         return up, down
