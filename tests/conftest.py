@@ -24,7 +24,6 @@ FOREIGN = (
     "OPENROUTER_",
     "LITELLM_",
 )
-LLM = "llm"
 KEPT = ("FREERECALL_GOLD",)
 
 # Started in the background, tests would inherit an ignored Ctrl-C, and pass that on.
@@ -38,20 +37,6 @@ def isolated_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith(("FREERECALL_", *FOREIGN)) and name not in KEPT:
             monkeypatch.delenv(name)
     monkeypatch.setenv("FREERECALL_DATA", str(tmp_path / "data"))
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In parallel, a file's tests stay together; so do all that ask the one local model, and begin first."""
-    groups = {item: _group(item) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: groups[item] != LLM)
-
-
-def _group(item: pytest.Item) -> str:
-    asks = "local_llm" in getattr(item, "fixturenames", ())
-    return LLM if asks else item.path.stem
 
 
 def pytest_report_header() -> str:
