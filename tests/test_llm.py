@@ -61,7 +61,8 @@ def test_a_reply_with_its_tokens_and_what_was_sent() -> None:
     assert not reply.cached
     (request,) = server.requests
     assert request.path == "/v1/chat/completions"
-    assert request.headers["Authorization"] == f"Bearer {KEY}"
+    sent = {name.lower(): value for name, value in request.headers.items()}
+    assert sent["authorization"] == f"Bearer {KEY}"
     assert request.body == {
         "model": "scripted",
         "messages": HELLO,

@@ -113,12 +113,13 @@ def _import_litellm() -> Any:
 
 async def _bound(response: Any) -> None:
     """Make reading `response` fail beyond MAX_BODY_BYTES; what is packed could unpack to anything."""
-    import httpx
-
     if response.headers.get("content-encoding", "identity") != "identity":
         raise LLMReplyError("the model's server sent a compressed reply, which was not asked for")
 
-    class Bounded(httpx.AsyncByteStream):
+    # Of httpx or of httpx2, whichever the client is made with.
+    stream_type = next(one for one in type(response.stream).__mro__ if one.__name__ == "AsyncByteStream")
+
+    class Bounded(stream_type):  # type: ignore[misc,valid-type]
         def __init__(self, stream: Any) -> None:
             self._stream = stream
 

@@ -12,7 +12,17 @@ from enum import StrEnum
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
-_TALKATIVE = ("openai", "httpx", "httpcore", "LiteLLM", "litellm", "asyncio", "urllib3")
+_TALKATIVE = (
+    "openai",
+    "httpx",
+    "httpx2",
+    "httpcore",
+    "httpcore2",
+    "LiteLLM",
+    "litellm",
+    "asyncio",
+    "urllib3",
+)
 """Libraries that log bodies, addresses or headers when asked for more; they are never asked."""
 
 
