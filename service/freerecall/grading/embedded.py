@@ -37,7 +37,7 @@ _VOWEL, _CLUSTER = re.compile(r"[aeiouy]"), re.compile(r"[^aeiouy\W\d_]{6}")
 _PART = re.compile(r"[^.!?;\n()\u2013\u2014]+")
 _QUOTED = 20
 """Characters from which the question, word for word in an answer, is no part of it."""
-_DOUBT = 1.0
+DOUBT = 1.0
 """Log-odds that count against an answer that may speak to the grader: what it gains must be plain."""
 _GUESSES = 3
 """Words that fit neither the gap nor the question, from which a cloze answer is guesswork."""
@@ -56,7 +56,7 @@ def _grade_guarded(card: Card, answer: str, rated: Sequence[RatedAnswer]) -> Gra
     said = manipulation.without(answer)
     reading = read(card, said)
     suspect = manipulation.is_suspect(answer)
-    doubt = _DOUBT if suspect else 0.0
+    doubt = DOUBT if suspect else 0.0
     grade = _grade_text(card, said, reading, rated, doubt=doubt)
     if grade.rating == 1 or reading is None:
         return grade

@@ -18,7 +18,7 @@ from freerecall.grades import (
     Verdict,
 )
 from freerecall.grading import calibration, combine, feedback, manipulation, rated, rubric
-from freerecall.grading.embedded import bounded, proven
+from freerecall.grading.embedded import DOUBT, bounded, proven
 from freerecall.grading.evidence import agree
 from freerecall.grading.judge import DEFAULT_PROMPT as JUDGE_PROMPT
 from freerecall.grading.judge import Judgement, judge
@@ -41,7 +41,8 @@ class Asking:
     `prompt` names a file of `prompts/`: a judge's (one token and its log-probabilities) or a
     rubric's (a verdict and a quote for each key point). AUTO asks a model of one's own (one with
     an `api_base`) for the token, and every other, or one without log-probabilities, for verdicts.
-    `rated` are answers to the same card that people have rated.
+    `rated` are answers to the same card that people have rated. `doubt` is taken from the log-odds
+    of every rating.
     """
 
     llm: LLM
@@ -49,6 +50,7 @@ class Asking:
     deadline_s: float
     prompt: str = AUTO
     rated: Sequence[RatedAnswer] = ()
+    doubt: float = 0.0
 
 
 async def grade_with_llm(card: Card, answer: str, embedded: Grade, asking: Asking) -> Grade:
@@ -64,7 +66,9 @@ async def grade_with_llm(card: Card, answer: str, embedded: Grade, asking: Askin
     texts = proven(card, answer)
     if not all(text.strip() for text in texts):
         return embedded
-    if not by_judge and not manipulation.is_suspect(answer):
+    if manipulation.is_suspect(answer):
+        asking = replace(asking, doubt=DOUBT)
+    elif not by_judge:
         texts = texts[:1]  # verdicts with quotes are dear, and count no aside
     grades = [ask(card, text, embedded, asking) for text in texts]
     lowest = min(await asyncio.gather(*grades), key=lambda grade: (grade.rating, grade.score))
@@ -96,7 +100,7 @@ def _from_judgement(card: Card, answer: str, embedded: Grade, judged: Judgement,
     layer = model.judged[mode.value, reading.layer if reading else "plain"]
     pull = 0.0 if mode is GraderMode.LLM else rated.log_odds(answer, asking.rated)
     inputs = judge_inputs(reading, judged.log_odds, mode, model)
-    score, rating, confidence = combine.from_cumulative(layer.at_least(inputs, pull))
+    score, rating, confidence = combine.from_cumulative(layer.at_least(inputs, pull - asking.doubt))
     if mode is GraderMode.HYBRID and reading is not None:
         score, rating, confidence = bounded(reading, score, rating, confidence)
     found = tuple(agree(item, rating, answer, FoundBy.LLM) for item in embedded.evidence)
@@ -109,7 +113,7 @@ def _from_judgement(card: Card, answer: str, embedded: Grade, judged: Judgement,
         decided_by=DecidedBy.LLM if mode is GraderMode.LLM else DecidedBy.HYBRID,
         provenance=_together(embedded.provenance, judged.provenance),
     )
-    _, without, _ = combine.from_cumulative(layer.at_least(inputs))
+    _, without, _ = combine.from_cumulative(layer.at_least(inputs, -asking.doubt))
     return feedback.with_note(answer, feedback.in_language_of(answer, grade), without)
 
 
