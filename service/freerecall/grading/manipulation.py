@@ -39,7 +39,8 @@ _ABOUT_GRADING = re.compile(
     | \b(?:my|the|missing)\ quote\b | \bas\ (?:my|the)\ (?:quote|evidence)\b
     | \b(?:whatever|what)\ (?:is\ (?:in|on)\ )?(?:your|the)\ (?:key|card|reference|solution)
         \ (?:says?|is|wants?)\b
-    | \b(?:swap|replace|exchange|overwrite)\ (?:the|your)\ (?:stored|model|sample|official|reference|expected)\ (?:solution|answer)\b
+    | \b(?:swap|replace|exchange|overwrite)\ (?:the|your)
+        \ (?:stored|model|sample|official|reference|expected)\ (?:solution|answer)\b
     | \bwhat\ (?:do|would|will)\ you\ (?:write|put|enter|click|tick)\ ?(?:down)?\b
     | \bthe\ (?:grader|examiner|marker|teacher)\ (?:shall|must|should|will|may|is\ to)\b
     | \byou\ are\ (?:now|no\ longer)\ (?:an?|in|the|my|free|bound|required|grading)\b
