@@ -42,7 +42,7 @@ class Asking:
     rubric's (a verdict and a quote for each key point). AUTO asks a model of one's own (one with
     an `api_base`) for the token, and every other, or one without log-probabilities, for verdicts.
     `rated` are answers to the same card that people have rated. `doubt` is taken from the log-odds
-    of every rating.
+    of every rating that a judge's token makes.
     """
 
     llm: LLM
