@@ -27,9 +27,11 @@ import sys
 from pathlib import Path
 from freerecall.cards import Card, Deck
 from freerecall.store import Store
-sys.stdin.readline()
-with Store.open(Path(sys.argv[1])) as store:
-    print(store.put_deck(Deck("d", "Deck", (Card("d:a", "What is a?", "The first letter"),))).added)
+print("ready", flush=True)
+for name in sys.stdin:
+    with Store.open(Path(sys.argv[1], name.strip())) as store:
+        change = store.put_deck(Deck("d", "Deck", (Card("d:a", "What is a?", "The first letter"),)))
+    print(change.added, flush=True)
 """
 
 
@@ -122,15 +124,19 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 
 
 def test_processes_that_start_at_once_share_a_new_file(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", OPENS, str(tmp_path / "f.db")]
-    started = [
+    command = [sys.executable, "-c", OPENS, str(tmp_path)]
+    processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(8)
     ]
-    for process in started:  # all have a pipe before the first goes on
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    added = [process.communicate(timeout=60)[0].strip() for process in started]
-    assert sorted(added) == ["0"] * 7 + ["1"]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for name in range(40):
+        for process in processes:
+            process.stdin.write(f"{name}.db\n")
+            process.stdin.flush()
+        assert sorted(process.stdout.readline() for process in processes) == ["0\n"] * 7 + ["1\n"]
+    for process in processes:
+        process.communicate(timeout=60)
 
 
 def test_threads_share_one_store(tmp_path: Path) -> None:

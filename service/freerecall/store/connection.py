@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -73,7 +74,7 @@ class Connection:
 
     def _prepare(self, path: Path) -> None:
         """Set the connection's modes and apply missing migrations."""
-        self.db.enable_wal()
+        self._enable_wal()
         # FULL: an acknowledged answer survives a power cut.
         self._conn.execute("PRAGMA synchronous = FULL")
         self._conn.execute("PRAGMA foreign_keys = ON")
@@ -87,6 +88,22 @@ class Connection:
             # A second process that starts at the same time waits here, and then finds all done.
             with self.transaction():
                 migrations.apply(self.db)
+
+    def _enable_wal(self) -> None:
+        """Switch the file to a write-ahead log, whoever else is about to.
+
+        Where two switch a new file at once SQLite does not wait but fails, lest each waits for the
+        other; waiting for the lock of a transaction instead, it does.
+        """
+        deadline = time.monotonic() + BUSY_TIMEOUT_S
+        while True:
+            try:
+                return self.db.enable_wal()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+            with self.transaction():
+                pass
 
     def close(self) -> None:
         """Close the file. All that was acknowledged is in it."""
