@@ -24,6 +24,7 @@ from freerecall.grading.judge import DEFAULT_PROMPT as JUDGE_PROMPT
 from freerecall.grading.judge import Judgement, judge
 from freerecall.grading.reading import Reading, read
 from freerecall.grading.rubric import RubricResult, grade_rubric
+from freerecall.grading.text import tidy
 from freerecall.llm import LLM
 from freerecall.settings import AUTO
 
@@ -70,9 +71,18 @@ async def grade_with_llm(card: Card, answer: str, embedded: Grade, asking: Askin
         asking = replace(asking, doubt=DOUBT)
     elif not by_judge:
         texts = texts[:1]  # verdicts with quotes are dear, and count no aside
+    if by_judge:
+        texts += [_other_end(text) for text in texts if text != answer]
+        texts = list({tidy(text): text for text in texts}.values())
     grades = [ask(card, text, embedded, asking) for text in texts]
     lowest = min(await asyncio.gather(*grades), key=lambda grade: (grade.rating, grade.score))
     return feedback.in_language_of(answer, lowest)
+
+
+def _other_end(text: str) -> str:
+    """Return `text` with its full stop taken away, or with one: either may tip a small model."""
+    bare = text.rstrip(" .")
+    return bare if text.rstrip().endswith(".") else f"{bare}."
 
 
 async def _by_judge(card: Card, said: str, embedded: Grade, asking: Asking) -> Grade:

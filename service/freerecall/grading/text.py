@@ -58,6 +58,7 @@ _SHORT_REACH = {
 }
 """How many words a negation reaches: "no" its noun, "not" the rest of its clause."""
 _AFTER_LABEL = frozenset("and or is was are were will has to in on from with does goes burns".split())
+_EMPTIED = re.compile(r"(?:\s+[.,;:!?]+)+(?=\s|$)|\s+[(\[]\W*[)\]]")
 _LOOSE_ENDS = re.compile(r"^[\s\W]+|[\s,;:|#*=>\-–—(\[{<\"'`]+$|[;'\"`][)\]]+\W*$")
 _STEMMER, _STEMMING = snowballstemmer.stemmer("english"), threading.Lock()
 """It keeps the word it works on: one thread at a time, or words get one another's stems."""
@@ -83,8 +84,8 @@ def normalise(text: str) -> str:
 
 
 def tidy(text: str) -> str:
-    """Return `text` without loose marks at its ends: what a blanked passage leaves must not tell."""
-    return _LOOSE_ENDS.sub("", " ".join(text.split()))
+    """Return `text` without loose marks and empty brackets: what a blanked passage leaves must not tell."""
+    return _LOOSE_ENDS.sub("", _EMPTIED.sub("", " ".join(text.split())))
 
 
 @lru_cache(maxsize=50_000)
