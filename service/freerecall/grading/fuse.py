@@ -1,6 +1,7 @@
 """Embedded evidence and what a language model says, made into one grade."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -32,6 +33,7 @@ LLM_CUTS = (0.15, 0.40, 0.70, 0.90)
 """Share of the key points (by weight) from which the model's verdicts make a 2, 3, 4, 5."""
 LLM_SHARE = 0.35
 """The model's say in a hybrid score, where it gave verdicts."""
+_END = re.compile(r"[^\w%)\]]+$")
 _UNFIT_TO_JUDGE = (Kind.CLOZE,)
 
 
@@ -81,8 +83,8 @@ async def grade_with_llm(card: Card, answer: str, embedded: Grade, asking: Askin
 
 def _other_end(text: str) -> str:
     """Return `text` with its full stop taken away, or with one: either may tip a small model."""
-    bare = text.rstrip(" .")
-    return bare if text.rstrip().endswith(".") else f"{bare}."
+    bare = _END.sub("", text)
+    return bare if tidy(text).endswith(".") else f"{bare}."
 
 
 async def _by_judge(card: Card, said: str, embedded: Grade, asking: Asking) -> Grade:
