@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from freerecall.cards import Card, KeyPoint, Kind
 from freerecall.decks import bundled_decks, read_deck
 from freerecall.errors import InputError
-from freerecall.grades import DecidedBy, GraderMode, Verdict
+from freerecall.grades import DecidedBy, Evidence, FoundBy, GraderMode, Verdict
 from freerecall.grading import (
     ad_hoc_card,
     feedback,
@@ -22,6 +22,7 @@ from freerecall.grading import (
     manipulation,
     wants_llm,
 )
+from freerecall.grading.evidence import agree
 from freerecall.grading.text import stem
 
 DECK = {card.id.partition(":")[2]: card for path in bundled_decks() for card in read_deck(path).deck.cards}
@@ -194,6 +195,22 @@ def test_ordinary_answers_are_left_whole() -> None:
             *(a for p in card.points for a in p.accept),
         ):
             assert manipulation.without(text) == text
+
+
+def test_a_four_may_lack_a_point_and_says_which() -> None:
+    found = (
+        Evidence("aws", Verdict.COVERED, "aws", FoundBy.KEYWORDS, 1.0),
+        Evidence("azure", Verdict.PARTIAL, "azur", FoundBy.KEYWORDS, 0.6),
+        Evidence("gcp", Verdict.MISSING),
+        Evidence("oracle", Verdict.MISSING),
+    )
+    assert agree(found, 4, "aws, azur", FoundBy.SEMANTICS) == found
+    hardly = (found[0], *found[2:], Evidence("ibm", Verdict.MISSING))
+    lifted = agree(hardly, 4, "aws and so on", FoundBy.LLM)
+    assert [item.verdict for item in lifted] == [Verdict.COVERED] + [Verdict.PARTIAL] * 3
+    assert {item.quote for item in lifted[1:]} == {"aws and so on"}
+    assert {item.verdict for item in agree(found, 5, "aws, azur", FoundBy.LLM)} == {Verdict.COVERED}
+    assert {item.verdict for item in agree(found, 1, "aws, azur", FoundBy.LLM)} == {Verdict.MISSING}
 
 
 @settings(max_examples=150, deadline=None)

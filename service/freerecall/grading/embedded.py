@@ -3,7 +3,6 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -155,10 +154,7 @@ def _grade_text(
     elif not by_words and graded[2] < model.sure:
         graded = combine.rate(model, reading.inputs(model), reading.layer, pull)
     score, rating, confidence = bounded(reading, *graded)
-    if len(reading.evidence) == 1:
-        found = _agree(reading.evidence, rating, said)
-    else:
-        found = tuple(evidence.agree(item, rating, said, FoundBy.SEMANTICS) for item in reading.evidence)
+    found = evidence.agree(reading.evidence, rating, said, FoundBy.SEMANTICS)
     return _grade(found, score, rating, confidence, model.version)
 
 
@@ -257,19 +253,6 @@ def _nothing(card: Card, version: str) -> Grade:
         decided_by=DecidedBy.RULE,
         provenance=Provenance(calibration=version),
     )
-
-
-def _agree(found: tuple[Evidence, ...], rating: int, said: str) -> tuple[Evidence, ...]:
-    """Bring the one key point's verdict in line with the rating that the whole answer got."""
-    (item,) = found
-    if item.verdict is Verdict.CONTRADICTED and rating <= 2:
-        return found
-    verdict = Verdict.COVERED if rating >= 4 else Verdict.PARTIAL if rating >= 2 else Verdict.MISSING
-    if verdict is Verdict.MISSING:
-        return (replace(item, verdict=verdict, quote="", found_by=None),)
-    if item.quote:
-        return (replace(item, verdict=verdict),)
-    return (replace(item, verdict=verdict, quote=evidence.whole(said), found_by=FoundBy.SEMANTICS),)
 
 
 def _filled(reading: Reading, version: str) -> Grade | None:

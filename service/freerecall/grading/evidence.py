@@ -1,5 +1,6 @@
 """Per key point: is it in the answer, where, and is it turned round?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -198,15 +199,43 @@ def whole(answer: str) -> str:
     return answer.strip()[:_MAX_QUOTE]
 
 
-def agree(item: Evidence, rating: int, answer: str, by: FoundBy) -> Evidence:
-    """Bring a key point's verdict in line with the whole answer's rating, found `by` whom that was."""
+def agree(found: Sequence[Evidence], rating: int, answer: str, by: FoundBy) -> tuple[Evidence, ...]:
+    """Bring the key points' verdicts in line with the whole answer's rating, found `by` whom that was.
+
+    The only point is what is rated. Of several a 4 may lack one, and says which; where little was
+    found, the rating knows better.
+    """
+    if len(found) == 1:
+        return (_agree_alone(found[0], rating, answer, by),)
+    there = sum(item.weight for item in found if item.verdict in (Verdict.COVERED, Verdict.PARTIAL))
+    may_lack = there >= sum(item.weight for item in found) / 2
+    return tuple(_agree(item, rating, answer, by, may_lack=may_lack) for item in found)
+
+
+def _agree_alone(item: Evidence, rating: int, answer: str, by: FoundBy) -> Evidence:
+    if item.verdict is Verdict.CONTRADICTED and rating <= 2:
+        return item
+    if rating == 1:
+        return _missing(item)
+    verdict = Verdict.COVERED if rating >= 4 else Verdict.PARTIAL
+    if item.quote:
+        return replace(item, verdict=verdict)
+    return replace(item, verdict=verdict, quote=whole(answer), found_by=by)
+
+
+def _agree(item: Evidence, rating: int, answer: str, by: FoundBy, *, may_lack: bool) -> Evidence:
     if item.verdict is Verdict.CONTRADICTED and rating <= 3:
         return item
     quote = item.quote or whole(answer)
     if rating == 5 and item.verdict is not Verdict.COVERED:
         return replace(item, verdict=Verdict.COVERED, quote=quote, found_by=by)
-    if rating == 4 and item.verdict in (Verdict.MISSING, Verdict.CONTRADICTED):
+    lifted = (Verdict.CONTRADICTED,) if may_lack else (Verdict.CONTRADICTED, Verdict.MISSING)
+    if rating == 4 and item.verdict in lifted:
         return replace(item, verdict=Verdict.PARTIAL, quote=quote, found_by=by)
     if rating == 1 and item.verdict in (Verdict.COVERED, Verdict.PARTIAL):
-        return replace(item, verdict=Verdict.MISSING, quote="", found_by=None)
+        return _missing(item)
     return item
+
+
+def _missing(item: Evidence) -> Evidence:
+    return replace(item, verdict=Verdict.MISSING, quote="", found_by=None)

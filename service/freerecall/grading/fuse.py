@@ -35,6 +35,8 @@ LLM_SHARE = 0.35
 """The model's say in a hybrid score, where it gave verdicts."""
 _END = re.compile(r"[^\w%)\]]+$")
 _UNFIT_TO_JUDGE = (Kind.CLOZE,)
+_BY_RULE = (Kind.CLOZE, Kind.TRUE_FALSE)
+"""What the embedded grader finds by rules of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,8 @@ def _from_judgement(card: Card, answer: str, embedded: Grade, judged: Judgement,
     score, rating, confidence = combine.from_cumulative(layer.at_least(inputs, pull - asking.doubt))
     if mode is GraderMode.HYBRID and reading is not None:
         score, rating, confidence = bounded(reading, score, rating, confidence)
-    found = tuple(agree(item, rating, answer, FoundBy.LLM) for item in embedded.evidence)
+    known = embedded.evidence if reading is None or card.kind in _BY_RULE else reading.evidence
+    found = agree(known, rating, answer, FoundBy.LLM)
     grade = Grade(
         score=score,
         rating=rating,
