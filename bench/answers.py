@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator
 from itertools import cycle
+from pathlib import Path
 
 from freerecall.cards import Card
 from freerecall.decks import bundled_decks, read_deck
+from freerecall.evaluation.rows import Row, read_rows
+
+GOLD = Path(__file__).parents[1] / "evals/gold/mlops.jsonl"
 
 
 def cards() -> list[Card]:
@@ -18,6 +22,12 @@ def answered() -> Iterator[tuple[Card, str]]:
     for round_number, make in cycle(enumerate((_full, _half, _backwards, _neighbours, _typos))):
         for position, card in enumerate(deck):
             yield card, make(card, deck[(position + 1 + round_number) % len(deck)])
+
+
+def typed() -> Iterator[tuple[Card, str]]:
+    """Yield cards of the bundled deck with the answers of evals/gold, as learners type, without end."""
+    rows = read_rows(GOLD, gold=True)
+    return cycle([(row.card, row.answer) for row in rows if isinstance(row, Row)])
 
 
 def _full(card: Card, _neighbour: Card) -> str:
