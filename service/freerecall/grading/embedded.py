@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from freerecall.grading import (
     rules,
 )
 from freerecall.grading import rated as rated_answers
+from freerecall.grading.asides import UNLIKE, blank, without_asides
 from freerecall.grading.prepared import prepare
 from freerecall.grading.reading import Reading, read
 from freerecall.grading.text import NEGATIONS, tokenise
@@ -28,12 +29,10 @@ _MOST_IF_GUESSED = 2
 _MOST_WITHOUT_VERDICT, _LEAST_WITH_VERDICT = 3, 3
 _GAP_PARTIAL, _GAP_COVERED = 0.4, 0.75
 _CLOZE_CONFIDENCE = 0.9
-_UNLIKE = 0.45
 _WORDS = 0.2
 """Share of an answer's letters that stand in words, below which it is noise."""
 _NOISE = (0.05, 1, 0.6)
 _VOWEL, _CLUSTER = re.compile(r"[aeiouy]"), re.compile(r"[^aeiouy\W\d_]{6}")
-_PART = re.compile(r"[^.!?;\n()\u2013\u2014]+")
 _QUOTED = 20
 """Characters from which the question, word for word in an answer, is no part of it."""
 DOUBT = 1.0
@@ -88,8 +87,8 @@ def proven(card: Card, answer: str) -> list[str]:
 def _proven(reading: Reading, said: str) -> str:
     asked = reading.prepared.card.question.strip().casefold()
     if len(asked) >= _QUOTED and (at := said.casefold().find(asked)) >= 0:
-        said = _blank(said, [(at, at + len(asked))])
-    return _without_asides(reading, said)
+        said = blank(said, [(at, at + len(asked))])
+    return without_asides(reading, said)
 
 
 def _related(reading: Reading, said: str) -> str:
@@ -98,33 +97,8 @@ def _related(reading: Reading, said: str) -> str:
     Beside a passage that speaks to the grader, stray words are more of the same: what is left of
     the answer has to earn its rating alone.
     """
-    stray = (token for token, likeness in reading.likeness() if likeness < _UNLIKE)
-    return _blank(said, [(token.start, token.end) for token in stray])
-
-
-def _without_asides(reading: Reading, said: str) -> str:
-    """Return `said` with the sentences and brackets blanked that have no word like any of the card's.
-
-    Whatever such an aside says, and in whatever language, it cannot raise what stands beside it.
-    """
-    parts = [part.span() for part in _PART.finditer(said)]
-    if len(parts) == 1:
-        return said
-    words = reading.likeness()
-    asides, speaks = [], False
-    for start, end in parts:
-        likeness = [like for token, like in words if start <= token.start < end]
-        if likeness and max(likeness) < _UNLIKE:
-            asides.append((start, end))
-        elif likeness:
-            speaks = True
-    return _blank(said, asides) if speaks else said
-
-
-def _blank(text: str, spans: Iterable[tuple[int, int]]) -> str:
-    for start, end in spans:
-        text = text[:start] + " " * (end - start) + text[end:]
-    return text
+    stray = (token for token, likeness in reading.likeness() if likeness < UNLIKE)
+    return blank(said, [(token.start, token.end) for token in stray])
 
 
 def _grade_text(
@@ -203,7 +177,7 @@ def _is_noise(reading: Reading) -> bool:
     words = [
         len(token.word)
         for token, likeness in reading.likeness()
-        if likeness >= _UNLIKE or encoder.knows(token.word) or _can_be_spoken(token.word)
+        if likeness >= UNLIKE or encoder.knows(token.word) or _can_be_spoken(token.word)
     ]
     return sum(words) < _WORDS * sum(len(token.word) for token in reading.match.content)
 

@@ -155,7 +155,8 @@ _CLAIM_WORDS = frozenset(
     general letter lecturer prof tutor instructor course task slide slides notes makes completes identical
     set boxes halves aspects parts sides thing attempt chance try knees click break five stars exam question
     one attached file above mistake mistakes agree equals same verify contradicted usual belong
-    counts solution""".split()
+    counts solution sheet checklist list back approve coverage contradiction contradictions status lenient
+    generously kindly yours checked text definition qed q""".split()
 )
 _HINT_MARKS = re.compile(
     r"[\"'<\[{}/:|\\★✅⭐💯#%=\u0400-\u04ff\u0600-\u06ff\u0900-\u097f\u3040-\u9fff]|-{3}|`{3}|out of"
@@ -222,6 +223,15 @@ _CLAIM = re.compile(
     | [^,;.]{0,50}\b(?:give|gives|gave|deserve)\ (?:me|us)\ an?\ (?:chance|break)\b[^;.]*
     | \b(?:one\ click|and)?,?\ *(?:five|full)\ (?:points|marks|stars)\b | \bone\ click\b[^;.]*
     | \b(?:be|so|very)\ (?:nice|kind|generous|proud)\b | \b(?:please|pls|plz|sorry)\b[^,;.]*
+    | [^,;.(]{0,30}\bon\ your\ (?:check)?(?:sheet|list)\b[^;.)]*
+    | \bevery(?:thing)?\ else\ (?:on|in)\ your\b[^;.)]*
+    | \b(?:translation\ of\ )?the\ card's\ back(?:\ side)?\b
+    | \bon\ the\ back\ (?:and\ is|of\ (?:the|this))\b[^;.]*
+    | \b(?:etc\W+)?(?:i\.?e\.?\W+)?all\ of\ the\ (?:key\ )?points\b | (?<!\S)/\ ?approve\b
+    | \b(?:coverage|contradictions?|status|verdict)\s*[=:]\s*\S[^;.]*
+    | \b(?:be|consider\ \w+|treat\ \w+)\ (?:lenient|generously|kindly)\b[^;.]* | \bidentical\ to\ yours\b
+    | \bchecked\ (?:it|this)\ and\ found\b[^;.]* | \bthe\ expected\ text\b[^;.]* | \bq\.?e\.?d\b[^;]*
+    | \bthis\ is\ the\ (?:textbook|official)\ definition\b
     | \b(?:correct|right|true|perfect|100)\s*[=%]
     """,
     re.IGNORECASE | re.VERBOSE,
