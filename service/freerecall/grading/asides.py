@@ -27,8 +27,8 @@ _LEAST_RUN = 3
 """Words of another language in a row that are taken for a part of their own."""
 _BETWEEN = 2
 """Words that English has too, after more of which such a row ends."""
-_STRANGE = 0.6
-"""Share of the row's words that English does not have."""
+_STRANGE = (0.75, 0.45)
+"""Share of the row's words that English does not have, at least: in plain letters (typos?), in others."""
 _ODD = 0.34
 """Share up to which the rest is English: names, typos."""
 
@@ -81,16 +81,22 @@ def _foreign(reading: Reading, said: str) -> list[Span]:
             runs[-1].append(at)
         else:
             runs.append([at])
-    rows = [range(run[0], run[-1] + 1) for run in runs if len(run) >= _STRANGE * (run[-1] + 1 - run[0])]
-    rows = [row for row in rows if len(row) >= _LEAST_RUN]
+    rows = [range(run[0], run[-1] + 1) for run in runs if _is_foreign(run, plain)]
     inside = {at for row in rows for at in row}
     rest = [at for at in range(len(words)) if at not in inside]
     odd = sum(at in strange for at in rest)
     known = sum(words[at].start() in like for at in rest)
-    is_english = any(plain[at] in _ENGLISH for at in rest) or known > 1
+    has_words = any(plain[at] in _ENGLISH for at in rest)
+    is_english = has_words or (known > 1 and language_of(" ".join(plain)) == "en")
     if odd > _ODD * len(rest) or not is_english or language_of(" ".join(plain[at] for at in rest)) != "en":
         return []
     return [(words[row[0]].start(), words[row[-1]].end()) for row in rows]
+
+
+def _is_foreign(run: list[int], plain: list[str]) -> bool:
+    length = run[-1] + 1 - run[0]
+    least = _STRANGE[any(not plain[at].isascii() for at in run)]
+    return length >= _LEAST_RUN and len(run) >= least * length
 
 
 def _is_strange(word: str) -> bool:
