@@ -13,9 +13,7 @@ Span = tuple[int, int]
 UNLIKE = 0.45
 """Likeness to the card's words below which a word is none of them."""
 _PART = re.compile(r"[^.!?;\n()\u2013\u2014]+")
-_START = re.compile(
-    r"(?<=[^\W\d_])\s+(?=(?:If|My|The|This|That|As|It|You|Your|Each|Every|All|And|Also|Rest|Consider|Treat)\s+[a-z])"
-)
+_START = re.compile(r"(?<=[^\W\d_])\s+(?=[A-Z][^\W\d_A-Z]+,?\s+[^\W\d_A-Z]+\s+[^\W\d_A-Z])")
 """Where a sentence begins after one that lacks its stop."""
 _WORD = re.compile(r"[^\W\d_]+")
 _ENGLISH = frozenset(
@@ -39,7 +37,9 @@ def without_asides(reading: Reading, said: str) -> str:
     Where no part has one, only those go that are in another language than the rest.
     """
     foreign = _foreign(reading, said)
-    cuts = {at for span in foreign for at in span} | {start.end() for start in _START.finditer(said)}
+    cuts = {at for span in foreign for at in span}
+    if language_of(said) == "en":  # others write nouns with capitals
+        cuts |= {start.end() for start in _START.finditer(said)}
     words = reading.likeness()
     asides: list[Span] = []
     speaks = False
