@@ -1,8 +1,8 @@
 """A small language encoder that reads question, reference and answer together, and says how far they agree.
 
 A cross-encoder (Nogueira & Cho 2019) in the shape of MiniLM (Wang et al. 2020), fine-tuned on rated
-answers by evals/train_encoder.py, in 8-bit weights, run by ONNX Runtime: no network, no key, about
-3 ms an answer. It reads meaning where the matchers read words; neither decides alone (see calibration).
+answers by evals/train_encoder.py, in 8-bit weights, run by ONNX Runtime: no network, no key, 3 to
+10 ms an answer. It reads meaning where the matchers read words; neither decides alone (see calibration).
 """
 
 import hashlib
