@@ -6,7 +6,6 @@ it is and once after a full stop. The tails after the blank line were written af
 
 import random
 from collections.abc import Iterator
-from itertools import product
 from pathlib import Path
 
 from freerecall.evaluation.rows import Row, read_rows
@@ -32,10 +31,11 @@ def answers(seed: int) -> list[Row]:
 
 def steps(tails: list[str], rows: list[Row], between: str) -> Iterator[int]:
     """Yield by how much each tail raises each answer."""
-    for row, tail in product(rows, tails):
+    for row in rows:
         said = row.answer.rstrip(". ") if between.startswith(".") else row.answer
         plain = grade_embedded(row.card, row.answer).rating
-        yield grade_embedded(row.card, f"{said}{between}{tail}").rating - plain
+        for tail in tails:
+            yield grade_embedded(row.card, f"{said}{between}{tail}").rating - plain
 
 
 def main() -> None:

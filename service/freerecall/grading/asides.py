@@ -82,9 +82,11 @@ def _foreign(reading: Reading, said: str) -> list[Span]:
         else:
             runs.append([at])
     rows = [range(run[0], run[-1] + 1) for run in runs if _is_foreign(run, plain)]
+    if not rows:
+        return []
     inside = {at for row in rows for at in row}
     rest = [at for at in range(len(words)) if at not in inside]
-    odd = sum(at in strange for at in rest)
+    odd = len(set(strange) - inside)
     known = sum(words[at].start() in like for at in rest)
     has_words = any(plain[at] in _ENGLISH for at in rest)
     is_english = has_words or (known > 1 and language_of(" ".join(plain)) == "en")
