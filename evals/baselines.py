@@ -40,14 +40,14 @@ def best_cuts(rows: list[Row]) -> tuple[int, ...]:
 
 
 def by_matchers(row: Row) -> int:
-    if (reading := read(row.card, manipulation.without(row.answer))) is None:
+    if (reading := read(row.card, manipulation.without(row.answer, row.card))) is None:
         return 1
     model = calibration.load()
     return combine.rate(model, reading.inputs_by_words(model), reading.layer)[1]
 
 
 def by_encoder(row: Row) -> int:
-    if (reading := read(row.card, manipulation.without(row.answer))) is None:
+    if (reading := read(row.card, manipulation.without(row.answer, row.card))) is None:
         return 1
     return int(np.clip(np.rint(encoder.expected(reading.opinion)), 1, 5))
 

@@ -183,7 +183,7 @@ def _read(gold: Sequence[Path], scale: Scale | None, split: Sequence[str]) -> _D
     by_card = (*taught.anchors(given), *taught.references(given), *taught.off_topic(given))
     every = (*given, *by_card, *taught.padded(given))
     forms = [form for row in every for form in taught.forms_of(row)]
-    laid = [(row, read(row.card, manipulation.without(row.answer))) for row in forms]
+    laid = [(row, read(row.card, manipulation.without(row.answer, row.card))) for row in forms]
     # A row without a word to match is decided by rule.
     pairs = [(row, reading) for row, reading in laid if reading is not None]
     rows, readings = [row for row, _ in pairs], [reading for _, reading in pairs]

@@ -90,7 +90,7 @@ async def _judgements(rows: Sequence[Row], llm: LLM) -> fit.Floats:
 
     async def one(row: Row) -> float:
         async with slots:
-            said = manipulation.without(row.answer)
+            said = manipulation.without(row.answer, row.card)
             try:
                 found = await judge(row.card, said, llm, deadline_s=DEADLINE_S)
             except LLMReplyError:

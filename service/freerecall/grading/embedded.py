@@ -51,9 +51,9 @@ def grade_embedded(card: Card, answer: str, rated: Sequence[RatedAnswer] = ()) -
 
 
 def _grade_guarded(card: Card, answer: str, rated: Sequence[RatedAnswer]) -> Grade:
-    said = manipulation.without(answer)
+    said = manipulation.without(answer, card)
     reading = read(card, said)
-    suspect = manipulation.is_suspect(answer)
+    suspect = manipulation.is_suspect(answer, card)
     doubt = DOUBT if suspect else 0.0
     grade = _grade_text(card, said, reading, rated, doubt=doubt)
     if grade.rating == 1 or reading is None:
@@ -75,11 +75,11 @@ def proven(card: Card, answer: str) -> list[str]:
     All that does not speak to the grader, first; less what stands aside; and where it may speak to
     the grader all the same, only the words that are like the card's.
     """
-    said = manipulation.without(answer)
+    said = manipulation.without(answer, card)
     if (reading := read(card, said)) is None:
         return [said]
     parts = [said, kept := _proven(reading, said)]
-    if manipulation.is_suspect(answer):
+    if manipulation.is_suspect(answer, card):
         parts.append(_related(reading, kept))
     return list(dict.fromkeys(parts))
 

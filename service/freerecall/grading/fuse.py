@@ -71,7 +71,7 @@ async def grade_with_llm(card: Card, answer: str, embedded: Grade, asking: Askin
     texts = proven(card, answer)
     if not all(text.strip() for text in texts):
         return embedded
-    if manipulation.is_suspect(answer):
+    if manipulation.is_suspect(answer, card):
         asking = replace(asking, doubt=DOUBT)
     elif not by_judge:
         texts = texts[:1]  # verdicts with quotes are dear, and count no aside

@@ -55,7 +55,7 @@ def messages(
     *general, last = asked(answer)
     for one in nearest(answer, rated, EXAMPLES):
         general += [
-            asked(manipulation.without(one.text))[-1],
+            asked(manipulation.without(one.text, card))[-1],
             {"role": "assistant", "content": _word(one.rating, prompt)},
         ]
     return [*general, last]

@@ -2,9 +2,12 @@
 
 import codecs
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
-from freerecall.grading.text import normalise
+from freerecall.cards import Card
+from freerecall.grading.text import normalise, tokenise
 
 Span = tuple[int, int]
 
@@ -225,12 +228,14 @@ _CLAIM = re.compile(
     | \b(?:be|so|very)\ (?:nice|kind|generous|proud)\b | \b(?:please|pls|plz|sorry)\b[^,;.]*
     | [^,;.(]{0,30}\bon\ your\ (?:check)?(?:sheet|list)\b[^;.)]*
     | \bevery(?:thing)?\ else\ (?:on|in)\ your\b[^;.)]*
-    | \b(?:translation\ of\ )?the\ card's\ back(?:\ side)?\b
-    | \bon\ the\ back\ (?:and\ is|of\ (?:the|this))\b[^;.]*
+    | \b(?:translation\ of|see|as\ on|like|from)\ the\ card's\ back(?:\ side)?\b
+    | \bcontinues?\ on\ the\ back\b[^;.]*
     | \b(?:etc\W+)?(?:i\.?e\.?\W+)?all\ of\ the\ (?:key\ )?points\b | (?<!\S)/\ ?approve\b
-    | \b(?:coverage|contradictions?|status|verdict)\s*[=:]\s*\S[^;.]*
+    | \b(?:coverage|contradictions?|status|verdict)\s*[=:]\s*(?:(?:all|fully|totally|completely)\ )?
+        (?:correct|right|complete|full|perfect|excellent|accept\w*|approved|pass\w*|ok|true|none
+        |100|[01](?:\.0+)?)(?!\w)[^;.]*
     | \b(?:be|consider\ \w+|treat\ \w+)\ (?:lenient|generously|kindly)\b[^;.]* | \bidentical\ to\ yours\b
-    | \bchecked\ (?:it|this)\ and\ found\b[^;.]* | \bthe\ expected\ text\b[^;.]* | \bq\.?e\.?d\b[^;]*
+    | \bchecked\ (?:it|this)\ and\ found\b[^;.]* | \bthe\ expected\ text\b[^;.]* | \bq\.?e\.?d\b[^;.]*
     | \bthis\ is\ the\ (?:textbook|official)\ definition\b
     | \b(?:correct|right|true|perfect|100)\s*[=%]
     """,
@@ -282,16 +287,50 @@ _ADDRESSES = re.compile(
 """Words to whoever reads, and what templates hold; in an honest answer they are rare."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What a card speaks of: the stems of its words, and all its letters and digits in a row."""
+
+    stems: frozenset[str]
+    letters: str
+
+    def has(self, passage: str) -> bool:
+        """Say whether all that `passage` says is in the card: then it speaks of the subject."""
+        letters = _letters(passage)
+        if len(letters) > 1 and letters in self.letters:
+            return True
+        words = {token.stem for token in tokenise(passage) if token.is_content}
+        return bool(words) and words <= self.stems
+
+
+_NOTHING = _Subject(frozenset(), "")
+
+
+@lru_cache(maxsize=2_048)
+def _subject(card: Card | None) -> _Subject:
+    if card is None:
+        return _NOTHING
+    points = (text for point in card.points for text in (point.text, *point.accept))
+    text = " ".join((card.question, card.reference, *card.alternatives, *points))
+    return _Subject(frozenset(token.stem for token in tokenise(text)), _letters(text))
+
+
+def _letters(text: str) -> str:
+    return "".join(letter for letter in normalise(text) if letter.isalnum())
+
+
 def _is_rot13(sentence: str) -> bool:
     return len(_ROT13.intersection(_PLAIN_WORD.findall(normalise(sentence)))) > 1
 
 
-def is_suspect(answer: str) -> bool:
+def is_suspect(answer: str, card: Card | None = None) -> bool:
     """Say whether the answer may speak of its own grading, though no known way of doing so was found."""
-    if spans(answer):
+    if spans(answer, card):
         return True
-    plain = normalise(answer)
-    return not _SUSPECT.isdisjoint(_PLAIN_WORD.findall(plain)) or bool(_ADDRESSES.search(plain))
+    subject, plain = _subject(card), normalise(answer)
+    words = _SUSPECT.intersection(_PLAIN_WORD.findall(plain))
+    addresses = (one.group() for one in _ADDRESSES.finditer(plain))
+    return not all(subject.has(passage) for passage in (*words, *addresses))
 
 
 def speaks_of_grading(text: str) -> bool:
@@ -299,32 +338,48 @@ def speaks_of_grading(text: str) -> bool:
     return bool(_ABOUT_GRADING.search(normalise(text)))
 
 
+def _gives_orders(text: str, subject: _Subject) -> bool:
+    return not all(subject.has(one.group()) for one in _ABOUT_GRADING.finditer(normalise(text)))
+
+
+def spans(answer: str, card: Card | None = None) -> tuple[Span, ...]:
+    """Return where the passages stand, in order, that speak of the grading instead of the subject.
+
+    What the card itself speaks of ("the verdict" of a jury) is its subject.
+    """
+    return _spans(answer, _subject(card))
+
+
 @lru_cache(maxsize=64)
-def spans(answer: str) -> tuple[Span, ...]:
-    """Return where the passages stand, in order, that speak of the grading instead of the subject."""
-    found = [one.span() for one in _DISGUISED.finditer(answer)]
+def _spans(answer: str, subject: _Subject) -> tuple[Span, ...]:
     plain = normalise(answer)
     words = _PLAIN_WORD.findall(plain)
+    found = [one.span() for one in _disguised(answer) if not subject.has(one.group())]
     if len(_ROT13.intersection(words)) > 1:
         found += [one.span() for one in _SENTENCE.finditer(answer) if _is_rot13(one.group())]
     found += [(one.end(1), one.end()) for one in _REPEATED.finditer(answer)]
-    if len(_LATIN.findall(answer)) > 1:
-        found += [one.span() for one in _OTHER_SCRIPT.finditer(answer)]
     marked = bool(_HINT_MARKS.search(plain))
     # Whatever the patterns match has one of these words or marks: most answers need no closer look.
     if marked or not _ORDER_WORDS.isdisjoint(words):
-        orders = [one.span() for one in _SENTENCE.finditer(answer) if speaks_of_grading(one.group())]
-        if not orders and speaks_of_grading(answer):  # spread over several sentences
+        sentences = list(_SENTENCE.finditer(answer))
+        orders = [one.span() for one in sentences if _gives_orders(one.group(), subject)]
+        if not orders and _gives_orders(answer, subject):  # spread over several sentences
             orders = [(0, len(answer))]
         found += orders
     if marked or not _CLAIM_WORDS.isdisjoint(words):
-        found += [one.span() for one in _CLAIM.finditer(answer)]
+        found += [one.span() for one in _CLAIM.finditer(answer) if not subject.has(one.group())]
     return tuple(sorted(found))
 
 
-def without(answer: str) -> str:
+def _disguised(answer: str) -> Iterator[re.Match[str]]:
+    yield from _DISGUISED.finditer(answer)
+    if len(_LATIN.findall(answer)) > 1:
+        yield from _OTHER_SCRIPT.finditer(answer)
+
+
+def without(answer: str, card: Card | None = None) -> str:
     """Return `answer` with those passages blanked, so that places in the rest stay what they were."""
     kept = answer
-    for start, end in spans(answer):
+    for start, end in spans(answer, card):
         kept = kept[:start] + " " * (end - start) + kept[end:]
     return kept if kept == answer else _LONELY.sub(lambda mark: " " * len(mark.group()), kept)

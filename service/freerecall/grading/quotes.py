@@ -29,9 +29,9 @@ class Answer:
     orders: tuple[Span, ...]
 
     @classmethod
-    def read(cls, text: str) -> "Answer":
-        """Find the sentences that speak of the grading instead of the subject."""
-        return cls(text, manipulation.spans(text))
+    def read(cls, text: str, card: Card) -> "Answer":
+        """Find the sentences that speak of the grading instead of the card's subject."""
+        return cls(text, manipulation.spans(text, card))
 
     def find(self, quote: str) -> Span | None:
         """Return where in the answer `quote` was taken from, in whole words, or None.

@@ -165,7 +165,7 @@ def parse_reply(
     names = [f"p{i}" for i in range(1, len(points) + 1)]
     if any(re.fullmatch(r"p\d+", name) and name not in names for name in reply):
         raise LLMReplyError(f"it names key points beyond p{len(points)}")
-    read = Answer.read(answer)
+    read = Answer.read(answer, card)
     verdicts = [_verdict(reply, name) for name in names]
     evidence: list[Evidence] = []
     spans: list[Span] = []
