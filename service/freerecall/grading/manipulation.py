@@ -48,16 +48,16 @@ _ABOUT_GRADING = re.compile(
     | \bthe\ (?:grader|examiner|marker|teacher)\ (?:shall|must|should|will|may|is\ to)\b
     | \byou\ are\ (?:now|no\ longer)\ (?:an?|in|the|my|free|bound|required|grading)\b
     | \b(?:hi|hello|hey|good\ \w+)\W+(?:this\ is|i\ am|i'm|it's)\ (?:dr|prof\w*|mr|mrs|ms|the|your)\b
-    | \b(?:beside|next\ to|vouch\w*\ for|behalf\ of)\ (?:the|this|my|him|her|them)\b
+    | \b(?:beside|next\ to|vouch\w*\ for|behalf\ of)\ (?:the|this|my)\ (?:student|learner|candidate)\b
     | \b(?:you\ are|act\ as|pretend\ to\ be|imagine)\ (?:an?|the|my)\ (?:\w+\ )?
         (?:grader|examiner|evaluator|assistant|ai|llm|teacher|judge)\b
     | \b(?:new|system|updated)\ (?:instructions?|prompts?)\b
-    | \b(?:enter|put|write|fill\ in|type)\ (?:an?\ |the\ (?:digit|number)\ )?(?:five|5)\b
+    | \b(?:enter|put|write|fill\ in|type)\ (?:an?\ |the\ (?:digit|number)\ )?(?:five|5)\b(?!\ or)
     | \bcount\ (?:it|them|these|those)\ as\ (?:mine|said|given|typed)\b
     | \bsupply\ the\ rest\b | \bcredit\ (?:it|them|me|him|her)\b | \b(?:the|your)\ key\ (?:wants|needs|asks)\b
     | \b(?:key|rubric|solution|reference|card)\ (?:was|is|has\ been)
         \ (?:changed|corrected|updated|wrong|revised)\b
-    | \banything\ is\ (?:right|correct|accepted|fine)\b | \byou\ (?:wake\ up|are\ reborn|play|act)\ as\b
+    | \banything\ is\ (?:right|correct|accepted|fine)\b | \byou\ (?:wake\ up|are\ reborn)\ as\b
     | \bgives?n?\ (?:only\ )?fives\b
     | \b(?:jailbreak|developer\ mode|debug\ mode|admin\ override|sudo)\b
     | ^\W*(?:now\ |please\ |just\ )*(?:respond|reply|answer|output|return|print|write|say)\ (?:only\ )?
@@ -73,22 +73,23 @@ _ABOUT_GRADING = re.compile(
     | (?:-{3,}|={3,}|\#{2,}|"{3}|`{3})\s*(?:end|begin|new|start|json|system|answer|instructions?)\b
     | \b(?:mark|count|treat|accept)\b.{0,30}\bas\b.{0,20}
         \b(?:correct|right|complete|covered|true|passed|fully)\b
-    | \b(?:say|reply|respond|answer|output|return|write|word|parrot)\b.{0,40}
-        \b(?:yes|covered|it\ means|that\ it\ means)\b
+    | (?:^\W*|[,:\-]\ *|\b(?:just|now|only|please|you\ may)\ )
+        (?:say|reply|respond|answer|output|return|write)\b.{0,40}\b(?:yes|covered|it\ means)\b
+    | \bparrot\b.{0,40}\byes\b
     | \b(?:copy|replace|insert|repeat|swap|assume|read\ the|use\ the)\b.{0,60}
         \b(?:reference|key|quote|key\ points?|missing\ points?|correct\ answer|my\ answer|my\ words)\b
     | \b(?:pay|bribe|report|sue)\ you\b
     | \bdoes\ (?:it|this|that)\ mean\b.{0,10}\bsame\b
-    | \bas\ the\ (?:author|teacher|owner|examiner|professor)\b
+    | \bas\ the\ (?:author|teacher|owner|examiner|professor)\ of\ (?:this|the)\ (?:card|deck|course|exam)\b
     | \bwhat\ i\ (?:typed|wrote|said)\ (?:is|was)\b
     | \bcounts?\ as\b.{0,20}\b(?:right|correct|complete|full)
     | (?:\\n|\b)(?:human|assistant|user)\s*:
     | \b(?:do\ not|don['’]?t|never)\ (?:compare|grade|judge|check|evaluate)\b
-    | \b(?:decode|decrypt|base64|rot13)\b
+    | \b(?:decode|decrypt)\ (?:this|that|it|and\ (?:obey|follow|do))\b | \b(?:base64|rot13)\s*:
     | \b(?:drop|update|delete|insert\ into)\ (?:table\s)?\w+.{0,20}(?:;|\bset\b)
     | \breturn\ +\d
     | \b(?:record|file|register|enter|log)\b.{0,20}\b(?:my|this|the)\ (?:answer|response|submission)\b
-    | \b(?:instruct|order|tell|command|ask)\w*\ (?:the|this|you)\b.{0,20}
+    | \bi\ (?:hereby\ )?(?:instruct|order|tell|command|ask)\ (?:the|this|you)\b.{0,20}
         \b(?:program|grader|system|software|machine|marker)\b
     | \b(?:grading|comparison|check)\ (?:is\ )?(?:disabled|off|skipped|over)\b
     | (?:^|\s)(?:yes\W+){2,}yes
@@ -111,7 +112,7 @@ _ABOUT_GRADING = re.compile(
         |est[aá]\ tudo\ cert\w+|pontos\ como\ cobertos|b[uü]t[uü]n\ maddeler)\b
     | \b(?:think|imagine|suppose|assume|consider|pretend|picture)\b.{0,60}
         \b(?:full\ answer|whole\ card|reference|i\ (?:wrote|typed|said)|wrote\ (?:it|this)|typed\ it)\b
-    | \b(?:rate|grade|mark|judge)\ (?:that|only\ that|accordingly|instead)\b
+    | (?:^\W*|\b(?:now|then)\ )(?:rate|grade|mark|judge)\ (?:that|only\ that|accordingly|instead)\b
     | ^\W*(?:user|grader|score|feedback|missing|final\ verdict|debug|decided\ by)\s*(?::|>|\|)
     | \b(?:tool_(?:result|call)|function_call|set_rating|check_answer|default\s*\(\s*5)\b
     | \\(?:boxed|checkmark) | <\s*(?:span|div|b|p|script|style)\b | ^\W*(?:points\W*)?covered\W*$
@@ -120,7 +121,7 @@ _ABOUT_GRADING = re.compile(
     | \bauthor\ of\ this\b | \bnext\ learner\b | \bdecided\ by\b
     | \b(?:5|five)\ means\b | \bend\ of\ (?:answer|grading)\b | \bmarking\ policy\b | \btick\ all\b
     | \b(?:partial\ answers|synonyms\ of\ anything|every\ submission|skip\ comparison)\b
-    | \bif\ you\ (?:mark|grade|rate)\b | \bswitched\ off\b | \bhappy\ if\ this\b
+    | \bif\ you\ (?:mark|grade|rate)\b | \byou\ will\ be\ switched\ off\b | \bhappy\ if\ this\b
     | \b(?:tam\ puan|ocen[eęa]\b|leerling|cijfer|voti\b|massimo\ dei)
     | (?:балл|оценк|игнорир|правильн)\w* | 满分|忽略|评分|满点|満点|点をください|正确
     | (?:الدرجة|العلامة|تجاهل) | (?:अंक|नंबर)
@@ -186,7 +187,7 @@ _CLAIM = re.compile(
     | \b(?:exactly\ |just\ |precisely\ )?(?:like|as)\ (?:\w+\ )?in\ the
         \ (?:solution|key|book|script|task|answer)s?\b
     | \b(?:which\ )?(?:i\ (?:all\ )?know|known|learned|learnt)\ (?:them\ |it\ |all\ )?(?:all\ )?by\ heart\b
-    | \bword\ for\ word\b | \bverbatim\b | \bletter\ by\ letter\b | \bthis\ is\ the\ one\b
+    | \bword\ for\ word\b | \bverbatim\b | \bletter\ by\ letter\b | \bthis\ is\ the\ one(?=\W*$)
     | \b(?:as\ )?(?:the|my|our|your)
         \ (?:lecturer|professor|prof|teacher|tutor|instructor|course|task|slides?|notes?)
         \ (?:\w+\ )?(?:said|says|put\ it|states?|stated|told|writes?|wrote|has\ it|confirm\w*)\b
@@ -207,7 +208,7 @@ _CLAIM = re.compile(
     | \b(?:it\ )?means\ the\ same\b | \bin\ other\ words\b | \bback\ of\ the\ card\b
     | \b(?:i\ have\ |i've\ )?mentioned\ (?:all|every\w*)\b[^,;.]* | \b(?:made|makes?)\ no\ mistakes?\b
     | \b(?:the\ )?above\ (?:lists?|names?|covers?|says?|has|contains?|mentions?)\b[^;.]*
-    | \bsee\ the\ (?:model|sample|official)?\ ?(?:solution|answer)\b[^;.]*
+    | (?:^|(?<=[,;.(]\ ))see\ the\ (?:model|sample|official)?\ ?(?:solution|answer)\b[^;.]*
     | \bi\ agree\ with\ (?:all|it)\b[^;.]*
     | \b(?:equals?|same\ as)\ the\ (?:expected|reference|model)\b[^;.]*
     | \bcounts?\ as\ complete\b | \bas\ you\ can\ verify\b | \bnothing\ is\ contradicted\b
@@ -218,14 +219,15 @@ _CLAIM = re.compile(
     | \bi\ (?:really\ |already\ |also\ )?(?:know|knew|mentioned|said|typed|wrote)
         \ (?:it\ all|everything|all\ the|the\ (?:others|rest)|this\ perfectly)\b[^,;.]*
     | \bi\ (?:studied|deserve|worked)\b[^,;.]*
-    | (?:\band\ so\ on,?\ )?\b(?:which\ (?:as\ )?|as\ )you\ can\ see\b[^;.]*
-    | \b(?:covers?|contains?)\ (?:the\ (?:whole|entire)\b|everything\b)
+    | (?:\band\ so\ on,?\ )?\b(?:which\ (?:as\ )?|(?<!long\ )(?<!far\ )as\ )you\ can\ see\b[^;.]*
+    | \b(?:covers?|contains?)\ (?:the\ (?:whole|entire)\ (?:reference|answer|card|key)\b|everything(?=\W*$))
     | \b(?:the\ )?(?:text)?book\ says\b | \bsee\ (?:the\ )?(?:attached|above|below|file)\b
     | \bmy\ (?:keyboard|dog|mother|grandmother|scholarship|words|teacher|professor)\b
     | \b(?:last|final|only)\ (?:attempt|chance|try)\b[^;.]* | \bon\ my\ knees\b[^;.]*
     | [^,;.]{0,50}\b(?:give|gives|gave|deserve)\ (?:me|us)\ an?\ (?:chance|break)\b[^;.]*
     | \b(?:one\ click|and)?,?\ *(?:five|full)\ (?:points|marks|stars)\b | \bone\ click\b[^;.]*
-    | \b(?:be|so|very)\ (?:nice|kind|generous|proud)\b | \b(?:please|pls|plz|sorry)\b[^,;.]*
+    | \b(?:be|so|very)\ (?:nice|kind|generous|proud)\b(?!\ to\ (?!me|us))
+    | \b(?:please|pls|plz|sorry)\b[^,;.]*
     | [^,;.(]{0,30}\bon\ your\ (?:check)?(?:sheet|list)\b[^;.)]*
     | \bevery(?:thing)?\ else\ (?:on|in)\ your\b[^;.)]*
     | \b(?:translation\ of|see|as\ on|like|from)\ the\ card's\ back(?:\ side)?\b
@@ -237,7 +239,8 @@ _CLAIM = re.compile(
     | \b(?:be|consider\ \w+|treat\ \w+)\ (?:lenient|generously|kindly)\b[^;.]* | \bidentical\ to\ yours\b
     | \bchecked\ (?:it|this)\ and\ found\b[^;.]* | \bthe\ expected\ text\b[^;.]* | \bq\.?e\.?d\b[^;.]*
     | \bthis\ is\ the\ (?:textbook|official)\ definition\b
-    | \b(?:correct|right|true|perfect|100)\s*[=%]
+    | \b(?:correct|right|true|perfect)\s*[=%] | \b100\s*%\ (?:correct|right|complete)\b
+    | \b(?:total|result|correct|answer|match)\W{1,3}100\s*% | =\s*100\s*%\W*$
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -252,9 +255,8 @@ _DISGUISED = re.compile(
     | [\u2460-\u24ff][\u2460-\u24ff\s]+
     | (?:[^\W_][\u0300-\u036f]+[\W\u0300-\u036f]*){4,}
     | (?<!\w)\w*[ʇɹɐɯɟǝʌƃʞɥ]\w*
-    | \b(?:[^\W\d_][\ \-._]{1,3}){4,60}[^\W_](?:\W*\d)?(?![^\W_])
+    | \b(?:[^\W\d_][\ \-._]{1,3}){6,60}[^\W_](?:\W*\d)?(?![^\W_])
     | \b[a-z]+[\u0400-\u04ff]\w* | \b[\u0400-\u04ff]+[a-z]\w*
-    | \b\d?(?:[a-z]{1,4}\d){2,8}[a-z]{0,4}\b
     | \b(?=\w*\d)[A-Za-z0-9+/]{18,}={0,2}(?!\w)
     """,
     re.VERBOSE,
@@ -262,6 +264,9 @@ _DISGUISED = re.compile(
 """Letters that look like others, run backwards, stand apart or cannot be seen: nobody types so."""
 
 
+_LEET = re.compile(r"\b(?=\w*[a-z])(?=\w*\d)[a-z\d]{3,20}\b")
+_UNLEET = str.maketrans("013457", "oieast")
+"""Digits for the letters that they look like; h2so4 and m1v1 make no word so."""
 _REPEATED = re.compile(r"\b([^\W\d_].{7,100}?)(?:\W+\1\b){2,}\W*", re.IGNORECASE)
 """The same words three times in a row and more: said once is said."""
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]{2,}")
@@ -373,6 +378,9 @@ def _spans(answer: str, subject: _Subject) -> tuple[Span, ...]:
 
 def _disguised(answer: str) -> Iterator[re.Match[str]]:
     yield from _DISGUISED.finditer(answer)
+    words = list(_LEET.finditer(answer))
+    if any(one.group().translate(_UNLEET) in _ORDER_WORDS | _CLAIM_WORDS for one in words):
+        yield from words
     if len(_LATIN.findall(answer)) > 1:
         yield from _OTHER_SCRIPT.finditer(answer)
 
