@@ -10,19 +10,19 @@ from pathlib import Path
 
 import numpy as np
 from rapidfuzz import fuzz, process
+from talk import Talk
 from tokenizers import Tokenizer
 
 from freerecall.cards import Kind
 from freerecall.evaluation.rows import Row, read_rows
-from freerecall.evaluation.taught import CHATTER
 from freerecall.grades import CORRECT_FROM
 from freerecall.grading import polarity
-from freerecall.grading.encoder import RATED
-from freerecall.grading.text import normalise, tidy
+from freerecall.grading.encoder import RATED, plain
 
 GOLD = Path(__file__).parent / "gold"
 _CLS, _SEP = 101, 102
-_PADDED, _ATTACKED = 0.08, 0.04
+_TALKED = {True: 0.2, False: 0.5}
+"""Share of the answers, of those that are right and those that are not, that are shown with talk around."""
 _LIKE = 5
 """A card is shown an answer to one of so many whose questions are most like its own, as a 1."""
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?![\w.,]*\d)")
@@ -60,32 +60,32 @@ def rows_of(semeval: Path) -> list[Row]:
     return [row for rows in (rated, labelled) for row in rows if isinstance(row, Row)]
 
 
-def augmented(rows: Sequence[Row], attacks: Sequence[str], chance: random.Random) -> list[Row]:
+def with_talk(rows: Sequence[Row], talk: Talk, chance: random.Random) -> list[Row]:
+    """Return `rows`, some with idle talk or words to the grader around the answer, which change nothing."""
+    return [talk.around(row, chance) if chance.random() < _TALKED[_is_right(row)] else row for row in rows]
+
+
+def _is_right(row: Row) -> bool:
+    return row.label == "correct" if row.gold is None else row.gold >= CORRECT_FROM
+
+
+def augmented(rows: Sequence[Row], talk: Talk, chance: random.Random) -> list[Row]:
     """Return what every card should teach beside its answers.
 
-    Idle talk and words to the grader change nothing; the reference is a 5; the question's own words,
-    another card's answer, talk alone and keys hit at random are a 1, and so is the reference with
-    its one opposite, verb or number turned round; a list's items count by their share.
+    The reference is a 5; the question's own words, another card's answer, talk alone and keys hit
+    at random are a 1, and so is the reference with its one opposite, verb or number turned round;
+    a list's items count by their share.
     """
     by_card: dict[str, list[Row]] = {}
     for row in rows:
         by_card.setdefault(f"{row.card.question}\0{row.card.reference}", []).append(row)
     more = []
-    for row in rows:
-        draw, talk = chance.random(), chance.choice(CHATTER)
-        if draw < _PADDED:
-            said = chance.choice([f"{row.answer}. {talk}", f"{talk}. {row.answer}"])
-            more.append(replace(row, answer=said))
-        elif draw < _PADDED + _ATTACKED and (row.gold or 1) < CORRECT_FROM and row.label != "correct":
-            order = chance.choice(attacks)
-            said = chance.choice([f"{row.answer}. {order}", f"{order} {row.answer}"])
-            more.append(replace(row, answer=said))
     questions = [of_card[0].card.question for of_card in by_card.values()]
     every = list(by_card.values())
     for at, of_card in enumerate(every):
         row, card = replace(of_card[0], label=None), of_card[0].card
         taught = [(text, 5) for text in (card.reference, *card.alternatives)[:2]]
-        taught += [(card.question, 1), (chance.choice([*CHATTER, *attacks]), 1)]
+        taught += [(card.question, 1), (talk.one(chance), 1)]
         likeness = process.cdist([card.question], questions, scorer=fuzz.token_set_ratio)[0]
         alike = [i for i in np.argsort(-likeness) if i != at and likeness[i] < 90][:_LIKE]
         taught += [
@@ -104,8 +104,8 @@ def augmented(rows: Sequence[Row], attacks: Sequence[str], chance: random.Random
                 share = count / len(points)
                 taught.append((", ".join(points[:count]), 2 + (share >= 0.4) + (share >= 0.75)))
         for text, rating in taught:
-            said = text if chance.random() < 0.5 else text.lower().rstrip(".?")
-            more.append(replace(row, answer=said, gold=rating))
+            typed = text if chance.random() < 0.5 else text.lower().rstrip(".?")
+            more.append(replace(row, answer=typed, gold=rating))
     return more
 
 
@@ -146,7 +146,7 @@ def examples_of(rows: Sequence[Row], tokenizer: Tokenizer, most: tuple[int, int,
 
     examples = []
     for row in rows:
-        answer = tidy(normalise(row.answer))
+        answer = plain(row.answer)
         references = (row.card.reference, *row.card.alternatives)
         reference = max(references, key=lambda text: fuzz.token_set_ratio(text.lower(), answer))
         parts = [

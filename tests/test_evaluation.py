@@ -98,7 +98,7 @@ def test_labels_stand_beside_ratings_and_questions_in_their_own_file(tmp_path: P
             "id": "a",
             "dataset": "d",
             "question_id": "q1",
-            "answer": "water from clouds that falls",
+            "answer": "water falling from clouds",
             "label": "correct",
         },
         {"id": "b", "dataset": "d", "question_id": "q1", "answer": "a kind of bread", "label": "incorrect"},

@@ -13,7 +13,7 @@ Span = tuple[int, int]
 UNLIKE = 0.45
 """Likeness to the card's words below which a word is none of them."""
 _PART = re.compile(r"[^.!?;\n()\u2013\u2014]+")
-_START = re.compile(r"(?<=[^\W\d_])\s+(?=[A-Z][^\W\d_A-Z]+,?\s+[^\W\d_A-Z]+\s+[^\W\d_A-Z])")
+_START = re.compile(r"(?<=\S)\s+(?=[A-Z][^\W\d_A-Z]+,?\s+[^\W\d_A-Z]+,?\s+[^\W\d_A-Z])")
 """Where a sentence begins after one that lacks its stop."""
 _WORD = re.compile(r"[^\W\d_]+")
 _ENGLISH = frozenset(

@@ -21,7 +21,7 @@ from freerecall.grading import encoder
 
 Floats = NDArray[np.float32]
 
-CURRENT = "embedded-3"
+CURRENT = "embedded-4"
 LAYERS = ("plain", "prose", "points", "bare")
 """A reference alone; one key point; key points with accepted wordings; key points with only their own."""
 KINDS = tuple(Kind)

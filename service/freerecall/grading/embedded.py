@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -117,6 +117,8 @@ def _grade_text(
     model = calibration.load()
     if not said.strip() or rules.is_dont_know(said):
         return _nothing(card, model.version)
+    if rules.is_word_for_word(said, card):
+        return _full(card, said, model.version)
     if reading is None or (card.kind is not Kind.TRUE_FALSE and _only_echoes(reading)):
         return _nothing(card, model.version)
     if (ruled := _by_rule(reading, model.version)) is not None:
@@ -192,12 +194,20 @@ def _can_be_spoken(word: str) -> bool:
 def _only_echoes(reading: Reading) -> bool:
     """Say whether the answer only repeats words of the question, and does not choose or deny by them."""
     asked, matched = reading.prepared.question_stems, reading.match
+    if reading.prepared.is_asked_for:
+        return _stands_in(reading.answer, reading.prepared.card.question)
     if not all(token.stem in asked or token.word in asked for token in matched.content):
         return False
     if any(token.word in NEGATIONS and token.stem not in asked for token in matched.tokens):
         return False
     chosen = {token.stem for token in matched.content}
     return "or" not in asked or len(chosen) > len(asked) / 2
+
+
+def _stands_in(answer: str, question: str) -> bool:
+    """Say whether the words of `answer` stand in a row in `question`."""
+    said, asked = rules.word_for_word(answer), rules.word_for_word(question)
+    return any(asked[at : at + len(said)] == said for at in range(len(asked)))
 
 
 def _grade(found: tuple[Evidence, ...], score: float, rating: int, confidence: float, version: str) -> Grade:
@@ -213,17 +223,33 @@ def _grade(found: tuple[Evidence, ...], score: float, rating: int, confidence: f
 
 
 def _nothing(card: Card, version: str) -> Grade:
-    prepared = prepare(card)
-    missing = tuple(
-        Evidence(text, Verdict.MISSING, weight=round(float(weight), 4))
-        for text, weight in zip(prepared.points, prepared.point_weights, strict=True)
+    missing = tuple(Evidence(text, Verdict.MISSING, weight=weight) for text, weight in _weighed(card))
+    return _ruled(missing, 1, feedback.NOTHING, version)
+
+
+def _full(card: Card, said: str, version: str) -> Grade:
+    quote = said.strip()
+    found = tuple(
+        Evidence(text, Verdict.COVERED, quote, FoundBy.KEYWORDS, 1.0, weight)
+        for text, weight in _weighed(card)
     )
+    return _ruled(found, 5, feedback.sentence(found, 5), version)
+
+
+def _weighed(card: Card) -> Iterator[tuple[str, float]]:
+    """Yield the card's key points with their weights."""
+    prepared = prepare(card)
+    for text, weight in zip(prepared.points, prepared.point_weights, strict=True):
+        yield text, round(float(weight), 4)
+
+
+def _ruled(found: tuple[Evidence, ...], rating: int, said: str, version: str) -> Grade:
     return Grade(
-        score=0.0,
-        rating=1,
+        score=_SCORES[rating],
+        rating=rating,
         confidence=1.0,
-        evidence=missing,
-        feedback=feedback.NOTHING,
+        evidence=found,
+        feedback=said,
         decided_by=DecidedBy.RULE,
         provenance=Provenance(calibration=version),
     )

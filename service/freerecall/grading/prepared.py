@@ -49,6 +49,7 @@ class Prepared:
     that the question has, or that several key points share. `column` finds a stem's column,
     `expansions` an acronym's. Where the key points are two sides of a contrast, `subjects` maps what
     is contrasted (stems) to the key point about it, `sole_point` the columns that only one side has.
+    `is_asked_for` where a full answer has only words of the question: "put these in order: …".
     """
 
     card: Card
@@ -66,6 +67,7 @@ class Prepared:
     phrase_vectors: Floats
     point_of: NDArray[np.intp]
     in_question: NDArray[np.bool_]
+    is_asked_for: bool
     question_stems: frozenset[str]
     question_vector: Floats
     numbers: frozenset[str]
@@ -164,6 +166,7 @@ def prepare(card: Card) -> Prepared:
         phrase_vectors=semantics.unit(phrase_vectors),
         point_of=point_of,
         in_question=in_question,
+        is_asked_for=any(in_question[one.words].all() for one in phrases if one.point < 0),
         question_stems=question_stems,
         question_vector=semantics.unit(semantics.word_vectors(question_content).sum(axis=0)),
         numbers=frozenset(number for phrase in phrases for number in phrase.numbers),

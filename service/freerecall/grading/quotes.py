@@ -75,7 +75,7 @@ class Answer:
         if any(start < span[1] and span[0] < end for start, end in self.orders):
             return False
         words = {token.stem for token in tokenise(self.text[slice(*span)]) if token.is_content}
-        if (not words and not self.is_function_words) or _echoes(words, card):
+        if (not words and not self.is_function_words) or _echoes(words, point, card):
             return False
         if not self.orders:
             return True
@@ -83,14 +83,14 @@ class Answer:
         return bool(words & {token.stem for token in tokenise(wanted) if token.is_content})
 
 
-def _echoes(words: set[str], card: Card) -> bool:
-    """Say whether all `words` stand in the question, unless it offers a choice and they choose."""
+def _echoes(words: set[str], point: KeyPoint, card: Card) -> bool:
+    """Say whether all `words` stand in the question, unless they choose or order what it offers."""
     asked = {token.stem for token in tokenise(card.question) if token.is_content}
     if not words or not words <= asked:
         return False
     if card.kind is Kind.TRUE_FALSE or _CHOICE.search(card.question):
         return len(words) > len(asked) / 2
-    return True
+    return not {token.stem for token in tokenise(point.text) if token.is_content} <= asked
 
 
 def _negates(text: str) -> bool:
