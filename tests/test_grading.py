@@ -18,6 +18,7 @@ from freerecall.grades import DecidedBy, Evidence, FoundBy, GraderMode, Verdict
 from freerecall.grading import (
     ad_hoc_card,
     feedback,
+    figures,
     grade_embedded,
     is_dont_know,
     manipulation,
@@ -25,6 +26,7 @@ from freerecall.grading import (
     wants_llm,
 )
 from freerecall.grading.evidence import agree
+from freerecall.grading.reading import read
 from freerecall.grading.text import stem
 
 DECK = {card.id.partition(":")[2]: card for path in bundled_decks() for card in read_deck(path).deck.cards}
@@ -405,3 +407,49 @@ def test_a_telegram_of_the_reference_is_word_for_word(answer: str, is_full: bool
         references=["Heat moves from a warm body to a cold one."],
     )
     assert rules.is_word_for_word(answer, card) is is_full
+
+
+@pytest.mark.parametrize(
+    ("question", "reference", "right", "wrong"),
+    [
+        ("Which vitamin prevents scurvy?", "Vitamin C", ["C", "vitamin c"], ["vitamin D", "vitamin b12"]),
+        ("When did the war end?", "In 1945", ["1945", "it ended in 1945"], ["in 1939", "in the year 1944"]),
+        ("How many chambers has a heart?", "Four chambers", ["4", "four"], ["three chambers", "2"]),
+        ("At what temperature does water boil?", "100 °C", ["100 degrees celsius"], ["90 °C"]),
+        ("How long does sunlight travel?", "About eight minutes", ["8 min"], ["8 seconds", "ten minutes"]),
+        ("How fast is light?", "300,000 km/s", ["300000 km/s"], ["150,000 km/s", "300 km/s"]),
+        ("Which port does HTTPS use?", "Port 443", ["443", "port 443"], ["port 80"]),
+    ],
+)
+def test_another_figure_is_not_nearly_right(
+    question: str, reference: str, right: list[str], wrong: list[str]
+) -> None:
+    card = ad_hoc_card(question, reference)
+    assert [answer for answer in right if rating(card, answer) < 5] == []
+    assert [answer for answer in wrong if rating(card, answer) > 1] == []
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer"),
+    [
+        ("0.75", "3/4"),
+        ("75 %", "0.75"),
+        ("100 °C", "212 °F"),
+        ("8 minutes", "480 seconds"),
+        ("20 to 30", "25"),
+        ("206 bones", "about 200 bones"),
+        ("8 billion", "8,000,000,000"),
+        ("300,000 km/s", "3e8 m/s"),
+        ("1,200", "1.2 thousand"),
+    ],
+)
+def test_a_figure_that_may_be_the_same_is_left_to_the_model(reference: str, answer: str) -> None:
+    reading = read(ad_hoc_card("How much is it?", reference), answer)
+    assert reading is not None
+    assert figures.is_right(reading) is None
+
+
+def test_a_family_name_may_stand_for_the_whole_and_another_name_may_not() -> None:
+    card = ad_hoc_card("Who wrote Hamlet?", "William Shakespeare")
+    assert rating(card, "shakespeare") >= 4
+    assert rating(card, "Christopher Marlowe") <= 2

@@ -14,6 +14,7 @@ from freerecall.grading import (
     encoder,
     evidence,
     feedback,
+    figures,
     manipulation,
     polarity,
     rules,
@@ -118,7 +119,7 @@ def _grade_text(
     if not said.strip() or rules.is_dont_know(said):
         return _nothing(card, model.version)
     if rules.is_word_for_word(said, card):
-        return _full(card, said, model.version)
+        return _full(card, said, reading, model.version)
     if reading is None or (card.kind is not Kind.TRUE_FALSE and _only_echoes(reading)):
         return _nothing(card, model.version)
     if (ruled := _by_rule(reading, model.version)) is not None:
@@ -146,22 +147,16 @@ def bounded(reading: Reading, score: float, rating: int, confidence: float) -> t
             least, most = (_LEAST_WITH_VERDICT, 5) if said is expected else (1, 1)
     elif card.kind is Kind.CLOZE and _guesses(reading):
         most = _MOST_IF_GUESSED
-    elif _is_wrong_number(reading):
-        most = 1
+    elif (right := figures.is_right(reading)) is not None:
+        least = most = 5 if right else 1
     elif reading.layer in ("plain", "prose") and reading.denies:
         most = _MOST_IF_DENIED
+    else:
+        least, most = figures.name_bounds(reading)
     if least <= rating <= most:
         return score, rating, confidence
     rating = min(max(rating, least), most)
     return _SCORES[rating], rating, 0.5
-
-
-def _is_wrong_number(reading: Reading) -> bool:
-    """Say whether a number was asked for, and the answer has other figures only."""
-    wanted = tokenise(reading.reference)
-    said = {token.word for token in reading.match.tokens if reading.answer[token.start].isdigit()}
-    asked = all(polarity.is_number(token.word) for token in wanted)
-    return asked and bool(said) and said.isdisjoint(token.word for token in wanted)
 
 
 def _by_rule(reading: Reading, version: str) -> Grade | None:
@@ -227,12 +222,15 @@ def _nothing(card: Card, version: str) -> Grade:
     return _ruled(missing, 1, feedback.NOTHING, version)
 
 
-def _full(card: Card, said: str, version: str) -> Grade:
-    quote = said.strip()
-    found = tuple(
-        Evidence(text, Verdict.COVERED, quote, FoundBy.KEYWORDS, 1.0, weight)
-        for text, weight in _weighed(card)
-    )
+def _full(card: Card, said: str, reading: Reading | None, version: str) -> Grade:
+    if reading is None:
+        quote = said.strip()
+        found = tuple(
+            Evidence(text, Verdict.COVERED, quote, FoundBy.KEYWORDS, 1.0, weight)
+            for text, weight in _weighed(card)
+        )
+    else:
+        found = evidence.agree(reading.evidence, 5, said, FoundBy.KEYWORDS)
     return _ruled(found, 5, feedback.sentence(found, 5), version)
 
 
