@@ -453,3 +453,26 @@ def test_a_family_name_may_stand_for_the_whole_and_another_name_may_not() -> Non
     card = ad_hoc_card("Who wrote Hamlet?", "William Shakespeare")
     assert rating(card, "shakespeare") >= 4
     assert rating(card, "Christopher Marlowe") <= 2
+
+
+@pytest.mark.parametrize(
+    ("question", "reference", "right", "wrong"),
+    [
+        ("Which division makes gametes?", "Meiosis", ["meiosis", "meosis"], ["mitosis"]),
+        ("What is a dangerously low body heat?", "Hypothermia", ["hypothermie"], ["hyperthermia"]),
+        ("Which neurons carry signals away?", "Efferent neurons", ["efferent"], ["afferent neurons"]),
+        ("Which gas do plants take in?", "Carbon dioxide", ["carbon dioxyde"], ["carbon monoxide"]),
+    ],
+)
+def test_a_term_that_only_looks_like_it_is_no_slip(
+    question: str, reference: str, right: list[str], wrong: list[str]
+) -> None:
+    card = ad_hoc_card(question, reference)
+    assert [answer for answer in right if rating(card, answer) < 4] == []
+    assert [answer for answer in wrong if rating(card, answer) > 2] == []
+
+
+def test_another_country_is_no_slip_and_another_spelling_is() -> None:
+    assert rating(ad_hoc_card("Whose capital is Bratislava?", "Slovakia"), "Slovenia") < 4
+    assert rating(ad_hoc_card("Whose capital is Bratislava?", "Slovakia"), "slovakai") >= 4
+    assert rating(ad_hoc_card("What is between black and white?", "Gray"), "grey") >= 4

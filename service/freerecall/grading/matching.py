@@ -4,6 +4,7 @@ Shapes: a = words of the answer that carry content, c = words of the card, p = p
 of the answer (runs of neighbouring clauses).
 """
 
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from freerecall.grading import semantics
+from freerecall.grading import encoder, semantics
 from freerecall.grading.prepared import (
     LONGEST_ACRONYM,
     Phrase,
@@ -29,6 +30,22 @@ _SLIP = (1.0, 0.92, 0.85, 0.8)
 """What a word with 0, 1, 2, 3 slips counts for."""
 _LONGEST_CUT, _CUT_SHORT = 5, 0.85
 """A word cut short ("algo", "perf") has at most so many letters, and counts for this."""
+_NAMED = 3
+"""Content words up to which an answer is a term or a name, and another word another one."""
+_SPELLINGS = [
+    (re.compile(british), american)
+    for british, american in (
+        ("our", "or"),
+        ("re$", "er"),
+        ("is(?=e|ing|ation)", "iz"),
+        ("ys(?=e|ing)", "yz"),
+        ("[ao]e", "e"),
+        ("ence$", "ense"),
+        ("ll", "l"),
+        ("grey", "gray"),
+        ("gramme$", "gram"),
+    )
+]
 _WINDOW = 3
 
 
@@ -135,6 +152,9 @@ def _lexical(content: list[Token], prepared: Prepared) -> Floats:
             _near([stem(word) for word in typed], prepared.stems, prepared.stem_slips),
         )
         near[:, prepared.exact_only] = 0.0
+        for row, column in zip(*np.nonzero(near[: len(strange)]), strict=True):
+            if len(content) <= _NAMED and _is_another_word(typed[row], prepared.words[column]):
+                near[row, column] = 0.0
         table[strange] = near[: len(strange)]
         for row, found in zip(pairs, near[len(strange) :], strict=True):
             table[row : row + 2] = np.maximum(table[row : row + 2], found)
@@ -154,6 +174,17 @@ def _near(typed: list[str], words: tuple[str, ...], allowed: NDArray[np.intp]) -
         if typed[row][0] == words[column][0]:
             near[row, column] = _SLIP[edits[row, column]]
     return near
+
+
+def _is_another_word(typed: str, word: str) -> bool:
+    """Say whether both are English words, and not one in two spellings: neither is a slip of the other."""
+    return encoder.knows(typed) and encoder.knows(word) and _american(typed) != _american(word)
+
+
+def _american(word: str) -> str:
+    for british, american in _SPELLINGS:
+        word = british.sub(american, word)
+    return word
 
 
 def _clause_starts(content: list[Token]) -> list[int]:

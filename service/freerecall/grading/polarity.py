@@ -35,7 +35,9 @@ acid base|acidic alkaline|predator prey|producer consumer|male female|developmen
 experiment production|success failure|succeed fail|pass fail|continuous occasional|continuous once
 straight circular|linear iterative|forward backward|forwards backwards|ahead behind|near far|narrow wide
 shallow deep|active passive|sender receiver|encrypt decrypt|read write|upload download|cause effect
-stay leave|stay change|remain change|lit unlit
+stay leave|stay change|remain change|lit unlit|afferent efferent|anode cathode|anion cation
+mitosis meiosis|meiotic mitotic|anabolic catabolic|anabolism catabolism|debit credit|latitude longitude
+monoxide dioxide
 """
 
 
@@ -56,6 +58,15 @@ def _table() -> dict[str, frozenset[str]]:
 _TABLE = _table()
 _VERDICT_WITHIN = 12
 _PREFIXES = ("un", "in", "im", "dis", "non", "ir", "il", "mis")
+_SWAPPED = [
+    (one, other)
+    for pair in (
+        "hypo hyper|inter intra|endo exo|macro micro|mono poly|pre post|over under|homo hetero|sub super"
+        "|sub supra|ab ad|in ex|ante post|mega micro"
+    ).split("|")
+    for one, other in (pair.split(), pair.split()[::-1])
+]
+"""Beginnings of words, each with that of the opposite: hypothermia, hyperthermia."""
 
 
 @lru_cache(maxsize=20_000)
@@ -65,6 +76,9 @@ def opposites(word: str) -> frozenset[str]:
     if len(word) >= 4 and word.isalpha():
         found |= {prefix + word for prefix in _PREFIXES}
         found |= {word[len(p) :] for p in _PREFIXES if word.startswith(p) and len(word) - len(p) >= 4}
+        for one, other in _SWAPPED:
+            if word.startswith(one) and len(word) - len(one) >= 4:
+                found.add(other + word[len(one) :])
     return frozenset(found)
 
 
