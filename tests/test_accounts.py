@@ -232,7 +232,7 @@ def test_a_change_with_a_cookie_says_where_it_comes_from(school: School) -> None
         ({"sec-fetch-site": "same-site", "origin": school.url}, 403),
         ({"sec-fetch-site": "same-origin", "origin": "http://evil.example"}, 403),
     ):
-        plain = httpx.Client(base_url=school.url, cookies=ann.cookies)
+        plain = httpx.Client(base_url=school.url, cookies=ann.cookies, timeout=60)
         assert plain.post(path, json=body, headers=headers).status_code == status, headers
     assert httpx.post(f"{school.url}{path}", json=body).status_code == 401
     bearer = {"authorization": "Bearer secret"}

@@ -207,7 +207,7 @@ def test_nothing_is_run_in_a_page(api: httpx.Client) -> None:
 
 def test_a_token_guards_everything_but_health(tmp_path: Path) -> None:
     env = environment(tmp_path, FREERECALL_TOKEN="a secret")
-    with running_service(env) as service, httpx.Client(base_url=service.url) as client:
+    with running_service(env) as service, httpx.Client(base_url=service.url, timeout=60) as client:
         assert client.get("/healthz").status_code == 200
         assert_problem(client.get("/api/v1/decks"), 401)
         assert_problem(client.get("/api/v1/decks", headers={"authorization": "Bearer wrong"}), 401)

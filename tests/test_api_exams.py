@@ -108,7 +108,10 @@ def test_no_acknowledged_text_is_lost_when_the_server_is_killed(tmp_path: Path, 
     sitting = paper_id = ""
     revision = 0
     for _ in range(KILLS):
-        with running_service(environment(tmp_path)) as service, httpx.Client(base_url=service.url) as client:
+        with (
+            running_service(environment(tmp_path)) as service,
+            httpx.Client(base_url=service.url, timeout=60) as client,
+        ):
             if not sitting:
                 paper_id = paper(client, count=5)["id"]
                 sitting = begin(client, paper_id)

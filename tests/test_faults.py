@@ -136,7 +136,7 @@ def test_what_a_dead_provider_left_is_settled_when_it_is_back(tmp_path: Path, qu
             grader=GraderMode.LLM,
             prompt="rubric-v1",
         )
-        with served_here(create_app(settings)) as url, httpx.Client(base_url=url) as client:
+        with served_here(create_app(settings)) as url, httpx.Client(base_url=url, timeout=60) as client:
             deck = 'title = "W"\n[[cards]]\nid = "r"\nquestion = "What makes it rain?"\nreference = "Drops."'
             client.post("/api/v1/decks?name=w.toml", content=deck).raise_for_status()
             body = {"card_id": "w:r", "answer": "it is the drops", "client_answer_id": "1"}

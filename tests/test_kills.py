@@ -212,7 +212,7 @@ def test_no_acknowledged_request_is_lost_when_the_service_is_killed(tmp_path: Pa
             assert [one.wrong for one in clients if one.wrong] == []
             with Store.open(path) as store:
                 assert_kept(store, clients)
-        with running_service(env) as service, httpx.Client(base_url=service.url) as http:
+        with running_service(env) as service, httpx.Client(base_url=service.url, timeout=60) as http:
             until(lambda: http.get("/readyz").status_code == 200)
             assert service.stop()[0] == 0
     with Store.open(path) as store:

@@ -99,7 +99,10 @@ def test_log_lines_are_json_and_hold_no_secret(tmp_path: Path) -> None:
         )
         bearer = {"Authorization": f"Bearer {TOKEN}"}
         shown = []
-        with running_service(env) as service, httpx.Client(base_url=service.url, headers=bearer) as client:
+        with (
+            running_service(env) as service,
+            httpx.Client(base_url=service.url, headers=bearer, timeout=60) as client,
+        ):
             for key in ("1", "2", "3"):
                 given = answer(client, key, f"{TYPED} {key}").json()
                 shown.append(client.get(f"/api/v1/answers/{given['answer_id']}/events").text)
@@ -260,7 +263,10 @@ def test_it_stops_with_streams_open_and_keeps_what_waits(tmp_path: Path) -> None
             assert service.process.wait(timeout=60) == 0
             listening.join(30)
             assert ended.is_set()
-    with running_service(environment(tmp_path)) as service, httpx.Client(base_url=service.url) as client:
+    with (
+        running_service(environment(tmp_path)) as service,
+        httpx.Client(base_url=service.url, timeout=60) as client,
+    ):
         kept = client.get(f"/api/v1/answers/{given['answer_id']}").json()
         assert (kept["answer"], kept["pending"]) == (TYPED, True)
 
