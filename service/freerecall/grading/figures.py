@@ -52,6 +52,7 @@ _NAME = re.compile(r"(?:[A-Z][\w’'-]+\W*){2,3}")
 _WHO = re.compile(r"\b(?:who|whom|whose)\b", re.IGNORECASE)
 _LEAST_NAME = 4
 """Letters of a family name that may stand for the whole."""
+_LONGEST_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def name_bounds(reading: Reading) -> tuple[int, int]:
     names = [text.strip() for text in (card.reference, *card.alternatives)]
     if reading.layer not in _SINGLE or not _WHO.search(card.question):
         return 1, 5
-    if not all(_NAME.fullmatch(name) for name in names):
+    if not all(len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) for name in names):
         return 1, 5
     said = [token.word for token in reading.match.content]
     family = {tokenise(name)[-1].word for name in names}
