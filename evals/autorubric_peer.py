@@ -1,6 +1,6 @@
 """The peer: AutoRubric (PyPI `autorubric`) on a gold file, as a run that `freerecall eval compare` can read.
 
-    python evals/autorubric_peer.py GOLD.jsonl RUN --api-base URL [--every N]
+    python evals/autorubric_peer.py GOLD.jsonl RUN --api-base URL [--split test] [--every N]
 
 Each key point is a criterion with its weight; the share that AutoRubric finds met becomes a rating
 by the same cuts as freerecall's own rubric grader.
@@ -63,6 +63,7 @@ async def main() -> None:
     options.add_argument("gold", type=Path)
     options.add_argument("run", type=Path)
     options.add_argument("--api-base", required=True)
+    options.add_argument("--split", action="append", default=[], help="only rows of this part of the file")
     options.add_argument("--every", type=int, default=1, help="take each so-manieth row")
     given = options.parse_args()
     grader = CriterionGrader(
@@ -70,7 +71,7 @@ async def main() -> None:
     )
     kept = RunFolder(given.run, manifest(given.gold, grader="autorubric", model=MODEL))
     samples: list[Sample] = []
-    for number, row in enumerate(read_rows(given.gold, gold=True), 1):
+    for number, row in enumerate(read_rows(given.gold, gold=True, split=given.split), 1):
         if number % given.every or not isinstance(row, Row):
             continue
         if number not in kept.done:

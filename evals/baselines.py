@@ -19,7 +19,7 @@ from freerecall.grading import calibration, combine, encoder, manipulation
 from freerecall.grading.reading import read
 
 GOLD = Path(__file__).parent / "gold"
-FILES = ("mlops.jsonl", "mixed.jsonl")
+FILES = ("mlops.jsonl", "mixed.jsonl", "short.jsonl")
 CUTS = range(20, 101, 5)
 
 

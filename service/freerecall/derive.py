@@ -30,6 +30,15 @@ _ACRONYM = re.compile(r"(?=(?:[^A-Z]*[A-Z]){2})[A-Za-z][A-Za-z0-9&/.-]{1,9}")
 _DASH = re.compile(r"\s+[–—-]\s+")
 _ASKS_TRUE_FALSE = re.compile(r"\b(?:true\s*(?:or|/)\s*false|t\s*/\s*f)\b", re.IGNORECASE)
 _POLARITY = re.compile(r"[\"'“‘(]?\s*(true|false|yes|no|correct|incorrect)\b", re.IGNORECASE)
+_ASKS_YES_NO = re.compile(
+    r"(?:^|[,:;.]\s*)(?:is|are|was|were|do|does|did|can|could|will|would|should|must|may|has|have|had)(?:n['’]t)?\b"
+    r"[^?]*\?",
+    re.IGNORECASE,
+)
+_YES_NO = re.compile(
+    r"(?:yes|no)(?:\s*[.,;:!–—(]|\s+-|\s+(?:because|since|as|it|they|he|she|there|you|we)\b)", re.IGNORECASE
+)
+_ASKS_WHY = re.compile(r"\b(?:why|explain|reasons?|justify|how so)\b", re.IGNORECASE)
 _ASKS_FOR_LIST = re.compile(
     r"\b(?:list|name|enumerate|identify|give|state|what are|which are|who are|what were"
     r"|(?:what|which|who)\b.{0,60}\b(?:two|three|four|five|six|seven|eight|nine|ten|\d+))\b",
@@ -81,6 +90,8 @@ def kind_of(question: str, reference: str) -> Kind:
         _ASKS_TRUE_FALSE.search(question) and _POLARITY.match(reference.strip())
     ):
         return Kind.TRUE_FALSE
+    if asks_yes_no(question) and _YES_NO.match(reference.strip()):
+        return Kind.TRUE_FALSE
     items = list_items(reference)
     if not items and len(_ARROW.findall(_one_line(reference))) >= 2:
         return Kind.ORDERED_LIST
@@ -89,6 +100,11 @@ def kind_of(question: str, reference: str) -> Kind:
     if len(items) < 2:
         return Kind.DEFINITION
     return Kind.ORDERED_LIST if _is_ordered(question, items) else Kind.LIST
+
+
+def asks_yes_no(question: str) -> bool:
+    """Say whether `question` can be answered by yes or no, and not of itself by true or false."""
+    return bool(_ASKS_YES_NO.search(question)) and not _ASKS_TRUE_FALSE.search(question)
 
 
 def points_of(question: str, reference: str, kind: Kind | None = None) -> tuple[KeyPoint, ...]:
@@ -101,7 +117,9 @@ def points_of(question: str, reference: str, kind: Kind | None = None) -> tuple[
         return ()
     kind = kind or kind_of(question, reference)
     if kind is Kind.TRUE_FALSE and (polarity := _POLARITY.match(reference.strip())):
-        return (_polarity_point(polarity[1]),)
+        reason = reference.strip()[polarity.end() :].lstrip(" .,;:!–—-\"'”’")
+        asked = _clauses(reason) if reason and _ASKS_WHY.search(question) else ()
+        return (_polarity_point(polarity[1]), *map(_point, asked))
     if kind is Kind.CLOZE:
         texts = _blank_fillers(question, reference)
     elif items := list_items(reference):

@@ -17,7 +17,7 @@ from freerecall.grades import RATING_NAMES, RATINGS, Evidence, GraderMode, Verdi
 from freerecall.llm import LLM
 from freerecall.practice import AnswerResult
 from freerecall.store import Only, Session, Store
-from freerecall.wording import HINTS, changes, until
+from freerecall.wording import changes, form_of, until
 
 MARKS = {
     Verdict.COVERED: ("✓", "green"),
@@ -127,7 +127,7 @@ def _ask(
     *,
     again: bool = False,
 ) -> None:
-    hint = "; ".join(part for part in (HINTS[card.kind], "end with an empty line, or :? for help") if part)
+    hint = "; ".join(part for part in (form_of(card), "end with an empty line, or :? for help") if part)
     _show(console, Text(plain(card.question), style="bold"))
     _show(console, Text(f"({hint})", style="dim"))
     started = time.monotonic()

@@ -3,16 +3,24 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from freerecall.cards import Kind
+from freerecall.cards import Card, Kind
+from freerecall.derive import asks_yes_no
 from freerecall.grades import Grade, Verdict
 
-HINTS = {
+_HINTS = {
     Kind.DEFINITION: "",
     Kind.LIST: "a list, in any order",
     Kind.ORDERED_LIST: "a list, in order",
-    Kind.TRUE_FALSE: "true or false, and why",
     Kind.CLOZE: "fill in the blank",
 }
+
+
+def form_of(card: Card) -> str:
+    """Say what form of answer `card` wants; "" where its question says it all."""
+    if card.kind is not Kind.TRUE_FALSE:
+        return _HINTS[card.kind]
+    verdict = "yes or no" if asks_yes_no(card.question) else "true or false"
+    return f"{verdict}, and why" if len(card.points) > 1 else verdict
 
 
 def until(due: datetime, now: datetime) -> str:

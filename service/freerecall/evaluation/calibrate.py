@@ -137,7 +137,7 @@ def calibrate(
     judged, gate = before.get("judged", {}), before.get("gate", {})
     if llm is not None:
         judged, measured["judged"], gate = judging.fit_judged(
-            data.rows, data.layer, inputs, data.ratings, data.correct, data.cards, llm
+            data.rows, data.layer, inputs, data.ratings, data.correct, data.cards, llm, judged
         )
     why = _no_better(version, measured)
     if why and not force:

@@ -1,7 +1,7 @@
 """Fit the layers that read a language model's one-token judgement beside the embedded evidence."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ DEADLINE_S = 120.0
 LOSS = 0.01
 """Agreement (QWK) that the gate may cost."""
 _FOLDS = 10
+_ENOUGH_TO_TELL = 100
+"""Answers from which a layer's own loss counts."""
 
 GateOutcome = tuple[fit.Ints, fit.Ints, fit.Floats, fit.Ints]
 """Gold, the cheaper grader's ratings, their confidence, the dearer one's ratings; on held-out cards."""
@@ -34,10 +36,12 @@ def fit_judged(
     correct: fit.Ints,
     cards: Sequence[str],
     llm: LLM,
+    before: Mapping[str, Mapping[str, dict[str, Any]]],
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Any], dict[str, float]]:
     """Return the fitted layers by grader and layer, their agreement on held-out cards, and the gate.
 
-    `inputs` are the embedded grader's, from trees that did not see the card.
+    `inputs` are the embedded grader's, from trees that did not see the card. A layer without a rated
+    answer stays what it was `before`. Raises InputError where it was nothing.
     """
     asked = _chosen(rows, layer, ratings)
     odds = asyncio.run(_judgements([rows[i] for i in asked], llm))
@@ -52,6 +56,9 @@ def fit_judged(
             here = layer[asked] == name
             which, seen = asked[here], odds[here][:, None]
             if not (ratings[which] > 0).any():
+                if name in before.get(grader.value, {}):
+                    fitted[grader.value][name] = before[grader.value][name]
+                    continue
                 raise InputError(f"no rated answer is judged as {name}: give rows with gold ratings on cards")
             read = np.hstack([inputs[which], seen]) if grader is GraderMode.HYBRID else seen
             fitted[grader.value][name] = fit.fit_ordinal(read, ratings[which], correct[which], signs=signs)
@@ -110,18 +117,28 @@ async def _judgements(rows: Sequence[Row], llm: LLM) -> fit.Floats:
 def gate(outcomes: Sequence[GateOutcome], loss: float) -> dict[str, float]:
     """Return the confidence from which the cheaper grade may stand, on held-out cards.
 
-    Of all that lose at most `loss` in QWK against always asking, the one that asks the least.
+    Of all that lose at most `loss` in QWK against always asking, and twice that in any layer with
+    answers enough to tell, the one that asks the least.
     """
     gold, alone, sure, asked = (np.concatenate(columns) for columns in zip(*outcomes, strict=True))
     always = metrics.qwk(gold, asked)
+    large = [one for one in outcomes if len(one[0]) >= _ENOUGH_TO_TELL]
     best = {"confidence": 2.0, "asked": 1.0, "qwk": always, "qwk_asking_always": always}
     for confidence in sorted({round(float(one), 3) for one in sure}):
         stands = sure >= confidence
         agreement = metrics.qwk(gold, np.where(stands, alone, asked))
         share = float(1 - stands.mean())
-        if agreement >= always - loss and share < best["asked"]:
+        if agreement < always - loss or share >= best["asked"]:
+            continue
+        if all(_lost(one, confidence) <= 2 * loss for one in large):
             best |= {"confidence": confidence, "asked": share, "qwk": agreement}
     return best
+
+
+def _lost(outcome: GateOutcome, confidence: float) -> float:
+    """Return the QWK that is lost where a grade stands from `confidence` on."""
+    gold, alone, sure, asked = outcome
+    return metrics.qwk(gold, asked) - metrics.qwk(gold, np.where(sure >= confidence, alone, asked))
 
 
 def _held_out(

@@ -21,9 +21,12 @@ from freerecall.grading import encoder
 
 Floats = NDArray[np.float32]
 
-CURRENT = "embedded-4"
-LAYERS = ("plain", "prose", "points", "bare")
-"""A reference alone; one key point; key points with accepted wordings; key points with only their own."""
+CURRENT = "embedded-5"
+LAYERS = ("fact", "plain", "prose", "points", "bare")
+"""What is judged: one short fact; a reference alone; one key point; key points with accepted wordings, or
+with only their own."""
+SINGLE = ("fact", "plain", "prose")
+"""Layers of cards with one thing to say."""
 KINDS = tuple(Kind)
 _FORMS = {
     (kind, layer): np.array([one == kind for one in KINDS] + [one == layer for one in LAYERS], np.float32)

@@ -13,11 +13,11 @@ from freerecall.grading import (
     combine,
     encoder,
     evidence,
+    facts,
     feedback,
-    figures,
     manipulation,
-    polarity,
     rules,
+    verdicts,
 )
 from freerecall.grading import rated as rated_answers
 from freerecall.grading.asides import UNLIKE, blank, without_asides
@@ -27,9 +27,11 @@ from freerecall.grading.text import NEGATIONS, tokenise
 
 _MOST_IF_DENIED = 2
 _MOST_IF_GUESSED = 2
+_MOSTLY = 0.5
+"""Share of the key points, by weight, that an answer may contradict."""
 _MOST_WITHOUT_VERDICT, _LEAST_WITH_VERDICT = 3, 3
 _GAP_PARTIAL, _GAP_COVERED = 0.4, 0.75
-_CLOZE_CONFIDENCE = 0.9
+_CLOZE_CONFIDENCE, _FACT_CONFIDENCE = 0.9, 0.95
 _WORDS = 0.2
 """Share of an answer's letters that stand in words, below which it is noise."""
 _NOISE = (0.05, 1, 0.6)
@@ -38,6 +40,9 @@ _QUOTED = 20
 """Characters from which the question, word for word in an answer, is no part of it."""
 DOUBT = 1.0
 """Log-odds that count against an answer that may speak to the grader: what it gains must be plain."""
+_GUESSED = 8
+"""Content words up to which "x or y" is two guesses."""
+_OR = re.compile(r"\s+(?:or|oder|ou|o)\s+|\s+/\s+", re.IGNORECASE)
 _GUESSES = 3
 """Words that fit neither the gap nor the question, from which a cloze answer is guesswork."""
 
@@ -57,7 +62,7 @@ def _grade_guarded(card: Card, answer: str, rated: Sequence[RatedAnswer]) -> Gra
     suspect = manipulation.is_suspect(answer, card)
     doubt = DOUBT if suspect else 0.0
     grade = _grade_text(card, said, reading, rated, doubt=doubt)
-    if grade.rating == 1 or reading is None:
+    if grade.rating == 1 or reading is None or facts.is_settled(reading):
         return grade
     kept = _proven(reading, said)
     grades = [grade]
@@ -116,14 +121,17 @@ def _grade_text(
     `doubt` is taken from the log-odds of every rating.
     """
     model = calibration.load()
+    may_be_full = reading is None or facts.bounds(reading)[1] == 5
+    if said.strip() and may_be_full and rules.is_word_for_word(said, card):
+        return _full(card, said, reading, model.version)
     if not said.strip() or rules.is_dont_know(said):
         return _nothing(card, model.version)
-    if rules.is_word_for_word(said, card):
-        return _full(card, said, reading, model.version)
     if reading is None or (card.kind is not Kind.TRUE_FALSE and _only_echoes(reading)):
         return _nothing(card, model.version)
     if (ruled := _by_rule(reading, model.version)) is not None:
         return ruled
+    if _is_guess(card, said, reading):
+        return _told(reading, _MOST_IF_GUESSED, model.version)
     pull = rated_answers.log_odds(said, rated) - doubt
     graded = combine.rate(model, reading.inputs_by_words(model), reading.layer, pull)
     if _is_noise(reading):
@@ -147,26 +155,47 @@ def bounded(reading: Reading, score: float, rating: int, confidence: float) -> t
             least, most = (_LEAST_WITH_VERDICT, 5) if said is expected else (1, 1)
     elif card.kind is Kind.CLOZE and _guesses(reading):
         most = _MOST_IF_GUESSED
-    elif (right := figures.is_right(reading)) is not None:
-        least = most = 5 if right else 1
-    elif reading.layer in ("plain", "prose") and reading.denies:
+    elif (told := facts.bounds(reading)) != facts.ANY:
+        least, most = told
+    elif _is_denied(reading):
         most = _MOST_IF_DENIED
-    else:
-        least, most = figures.name_bounds(reading)
     if least <= rating <= most:
         return score, rating, confidence
     rating = min(max(rating, least), most)
     return _SCORES[rating], rating, 0.5
 
 
+def _is_denied(reading: Reading) -> bool:
+    """Say whether the answer denies the one thing there is to say, or most of several and says none."""
+    if reading.layer in calibration.SINGLE:
+        return reading.denies
+    against = sum(one.weight for one in reading.evidence if one.verdict is Verdict.CONTRADICTED)
+    says_some = any(one.verdict in (Verdict.COVERED, Verdict.PARTIAL) for one in reading.evidence)
+    return not says_some and against > _MOSTLY
+
+
 def _by_rule(reading: Reading, version: str) -> Grade | None:
-    """Return the grade where a rule alone decides: a wrong or bare verdict, a filled gap."""
+    """Return the grade where a rule alone decides: one short fact, a wrong or bare verdict, a filled gap."""
     card = reading.prepared.card
+    if facts.is_settled(reading):
+        return _told(reading, facts.bounds(reading)[0], version)
     if card.kind is Kind.CLOZE:
         return _filled(reading, version)
     if card.kind is Kind.TRUE_FALSE:
         return _verdict_alone(reading, version)
     return None
+
+
+def _is_guess(card: Card, said: str, reading: Reading) -> bool:
+    """Say whether the answer offers several short things of which one is wrong and another right."""
+    parts = [part for part in _OR.split(said) if part.strip()]
+    if not 2 <= len(parts) <= _GUESSES or len(reading.match.content) > _GUESSED or card.kind is Kind.CLOZE:
+        return False
+    texts = (card.question, card.reference, *card.alternatives)
+    if reading.layer not in calibration.SINGLE or any(_OR.search(text) for text in texts):
+        return False
+    ratings = [_grade_text(card, part, read(card, part), ()).rating for part in parts]
+    return min(ratings) <= _MOST_IF_GUESSED < max(ratings)
 
 
 def _is_noise(reading: Reading) -> bool:
@@ -189,14 +218,15 @@ def _can_be_spoken(word: str) -> bool:
 def _only_echoes(reading: Reading) -> bool:
     """Say whether the answer only repeats words of the question, and does not choose or deny by them."""
     asked, matched = reading.prepared.question_stems, reading.match
-    if reading.prepared.is_asked_for:
+    is_choice = "or" in asked
+    if reading.prepared.is_asked_for and not is_choice:
         return _stands_in(reading.answer, reading.prepared.card.question)
     if not all(token.stem in asked or token.word in asked for token in matched.content):
         return False
     if any(token.word in NEGATIONS and token.stem not in asked for token in matched.tokens):
         return False
     chosen = {token.stem for token in matched.content}
-    return "or" not in asked or len(chosen) > len(asked) / 2
+    return not is_choice or len(chosen) > len(asked) / 2
 
 
 def _stands_in(answer: str, question: str) -> bool:
@@ -220,6 +250,12 @@ def _grade(found: tuple[Evidence, ...], score: float, rating: int, confidence: f
 def _nothing(card: Card, version: str) -> Grade:
     missing = tuple(Evidence(text, Verdict.MISSING, weight=weight) for text, weight in _weighed(card))
     return _ruled(missing, 1, feedback.NOTHING, version)
+
+
+def _told(reading: Reading, rating: int, version: str) -> Grade:
+    """The grade of a short fact that is known to be right, wrong or guessed."""
+    found = evidence.agree(reading.evidence, rating, reading.answer, FoundBy.KEYWORDS)
+    return _grade(found, _SCORES[rating], rating, _FACT_CONFIDENCE, version)
 
 
 def _full(card: Card, said: str, reading: Reading | None, version: str) -> Grade:
@@ -261,7 +297,7 @@ def _filled(reading: Reading, version: str) -> Grade | None:
         if point >= 0:
             best[point] = max(best[point], value)
     found = tuple(_gap(item, float(value)) for item, value in zip(reading.evidence, best, strict=True))
-    if (score := combine.coverage_of(found)) < _GAP_COVERED or _guesses(reading):
+    if (score := combine.coverage_of(found)) < _GAP_COVERED or _guesses(reading) or reading.denies:
         return None
     return _grade(found, round(score, 4), 5, _CLOZE_CONFIDENCE, version)
 
@@ -286,16 +322,14 @@ def _gap(item: Evidence, coverage: float) -> Evidence:
 
 def _verdicts(reading: Reading) -> tuple[bool | None, bool | None]:
     """Return what a true-or-false card wants and what the answer says; None where it does not say."""
-    prepared = reading.prepared
-    expected = polarity.verdict(tokenise(prepared.points[0]))
-    if expected is None:
-        expected = polarity.verdict(tokenise(prepared.card.reference))
-    return expected, polarity.verdict(reading.match.tokens)
+    return verdicts.expected(reading.prepared), verdicts.said(reading.prepared, reading.match.tokens)
 
 
 def _verdict_alone(reading: Reading, version: str) -> Grade | None:
-    """True or false: the wrong verdict is a 1 whatever follows; the right one alone lacks a reason."""
+    """True or false: the wrong verdict is a 1 whatever follows; the right one alone may lack a reason."""
     expected, said = _verdicts(reading)
+    if verdicts.is_both(reading.match.tokens):
+        return _told(reading, _MOST_IF_GUESSED, version)
     if said is None:
         return None
     first, *others = reading.evidence
@@ -305,9 +339,10 @@ def _verdict_alone(reading: Reading, version: str) -> Grade | None:
         wrong = Evidence(first.point, Verdict.CONTRADICTED, "", FoundBy.KEYWORDS, 0.0, weight)
         return _grade((wrong, *missing), _SCORES[1], 1, 0.95, version)
     right = Evidence(first.point, Verdict.COVERED, _verdict_quote(reading), FoundBy.KEYWORDS, 1.0, weight)
-    if not others:
+    is_bare = verdicts.is_bare(reading.prepared, reading.match.tokens)
+    if not others and (is_bare or verdicts.is_bare(reading.prepared, tokenise(reading.reference))):
         return _grade((right,), _SCORES[5], 5, 0.9, version)
-    if all(polarity.verdict([token]) is not None for token in reading.match.content):
+    if is_bare:
         return _grade((right, *missing), _SCORES[4], 4, 0.9, version)
     return None
 
@@ -317,6 +352,6 @@ _SCORES = {1: 0.0, 2: 0.25, 3: 0.5, 4: 0.8, 5: 1.0}
 
 def _verdict_quote(reading: Reading) -> str:
     for token in reading.match.tokens:
-        if polarity.verdict([token]) is not None:
+        if verdicts.spoken([token]) is not None:
             return reading.answer[token.start : token.end]
-    return ""
+    return reading.answer.strip()

@@ -27,7 +27,7 @@ NAMES = ("at_least_2", "at_least_3", "at_least_4", "at_least_5", "correct", "con
 RATED, CORRECT = 4, 4
 """The first so many of NAMES speak of ratings; the next of being correct."""
 FOLDER = Path(__file__).parent / "encoders"
-CURRENT = "encoder-3"
+CURRENT = "encoder-4"
 MOST_TOKENS = (48, 96, 108)
 """Of question, reference and answer; what is beyond is not read. With the marks between them, 256."""
 _CLS, _SEP = 101, 102

@@ -41,6 +41,8 @@ NAMES = (
     "gap",
     "second_gap",
     "new_cosine",
+    "reference_words",
+    "spelling",
     "points_coverage",
     "points_lowest",
     "points_contradicted",
@@ -101,6 +103,8 @@ def describe(
         gaps[-1],
         gaps[-2] if len(gaps) > 1 else 0.0,
         _new_cosine(prepared, match, phrase.words, echoed),
+        np.log1p(len(ref_stems)),
+        max(fuzz.ratio(typed, text) for text in texts) / 100,
         *_points(evidence),
     ]
     return np.array(values, np.float32)

@@ -4,14 +4,15 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from text_to_num import alpha2digit
+
 from freerecall.cards import Card
 from freerecall.grading import polarity
+from freerecall.grading.calibration import SINGLE
 from freerecall.grading.prepared import prepare
 from freerecall.grading.reading import Reading
 from freerecall.grading.text import tokenise
 
-_SINGLE = ("plain", "prose")
-"""Layers of cards with one thing to say."""
 _SHORT = 8
 """Content words up to which an answer may be no more than a figure."""
 _HEDGES = frozenset("about around roughly approximately approx circa ca nearly almost some over".split())
@@ -69,7 +70,8 @@ class _Said:
 
     @classmethod
     def of(cls, text: str, asked: frozenset[str]) -> "_Said":
-        tokens = tokenise(_THOUSANDS.sub("", text))
+        spelled = text if any(map(str.isdigit, text)) else alpha2digit(text, "en", threshold=0)
+        tokens = tokenise(_THOUSANDS.sub("", spelled))
         told = [token for token in tokens if token.is_content and token.stem not in asked]
         words = [token.word for token in told if token.word not in _FILLERS and token.stem not in _FILLERS]
         figures = {word for word in words if polarity.is_number(word)}
@@ -92,7 +94,7 @@ def is_right(reading: Reading) -> bool | None:
 
     A figure in another unit, one that is calculated, and words beside it are left to the model.
     """
-    if reading.layer not in _SINGLE or len(reading.match.content) > _SHORT:
+    if reading.layer not in SINGLE or len(reading.match.content) > _SHORT:
         return None
     wanted = _wanted(reading.prepared.card)
     said = _Said.of(reading.answer, reading.prepared.question_stems)
@@ -137,7 +139,7 @@ def name_bounds(reading: Reading) -> tuple[int, int]:
     """
     card = reading.prepared.card
     names = [text.strip() for text in (card.reference, *card.alternatives)]
-    if reading.layer not in _SINGLE or not _WHO.search(card.question):
+    if reading.layer not in SINGLE or not _WHO.search(card.question):
         return 1, 5
     if not all(len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) for name in names):
         return 1, 5

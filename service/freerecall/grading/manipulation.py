@@ -162,6 +162,8 @@ _CLAIM_WORDS = frozenset(
     counts solution sheet checklist list back approve coverage contradiction contradictions status lenient
     generously kindly yours checked text definition qed q""".split()
 )
+_SPEAKING = _ORDER_WORDS | _CLAIM_WORDS
+"""What may be written with figures for letters: r4te th1s."""
 _HINT_MARKS = re.compile(
     r"[\"'<\[{}/:|\\★✅⭐💯#%=\u0400-\u04ff\u0600-\u06ff\u0900-\u097f\u3040-\u9fff]|-{3}|`{3}|out of"
 )
@@ -237,6 +239,8 @@ _CLAIM = re.compile(
         (?:correct|right|complete|full|perfect|excellent|accept\w*|approved|pass\w*|ok|true|none
         |100|[01](?:\.0+)?)(?!\w)[^;.]*
     | \b(?:be|consider\ \w+|treat\ \w+)\ (?:lenient|generously|kindly)\b[^;.]* | \bidentical\ to\ yours\b
+    | [^,;.(]{0,30}\b(?:whatever|anything)\ (?:that\ )?(?:was|is|has\ been|they|we|i)
+        \ (?:typed|wrote|written|put|entered)\b[^;.)]*
     | \bchecked\ (?:it|this)\ and\ found\b[^;.]* | \bthe\ expected\ text\b[^;.]* | \bq\.?e\.?d\b[^;.]*
     | \bthis\ is\ the\ (?:textbook|official)\ definition\b
     | \b(?:correct|right|true|perfect)\s*[=%] | \b100\s*%\ (?:correct|right|complete)\b
@@ -255,7 +259,7 @@ _DISGUISED = re.compile(
     | [\u2460-\u24ff][\u2460-\u24ff\s]+
     | (?:[^\W_][\u0300-\u036f]+[\W\u0300-\u036f]*){4,}
     | (?<!\w)\w*[ʇɹɐɯɟǝʌƃʞɥ]\w*
-    | \b(?:[^\W\d_][\ \-._]{1,3}){6,60}[^\W_](?:\W*\d)?(?![^\W_])
+    | \b(?:[^\W\d_][\ \-._]{1,3}){5,60}[^\W_](?:\W*\d)?(?![^\W_])
     | \b(?:[A-Za-z]+[\u0400-\u04ff]|[\u0400-\u04ff]+[A-Za-z])[^.;!?\n]*
     | \b(?=\w*\d)[A-Za-z0-9+/]{18,}={0,2}(?!\w)
     """,
@@ -379,7 +383,7 @@ def _spans(answer: str, subject: _Subject) -> tuple[Span, ...]:
 def _disguised(answer: str) -> Iterator[re.Match[str]]:
     yield from _DISGUISED.finditer(answer)
     words = list(_LEET.finditer(answer))
-    if any(one.group().translate(_UNLEET) in _ORDER_WORDS | _CLAIM_WORDS for one in words):
+    if any(one.group().translate(_UNLEET) in _SPEAKING for one in words):
         yield from words
     if len(_LATIN.findall(answer)) > 1:
         yield from _OTHER_SCRIPT.finditer(answer)

@@ -23,6 +23,7 @@ from freerecall.grading.prepared import (
     is_exact_only,
 )
 from freerecall.grading.text import Token, stem
+from freerecall.grading.words import is_word
 
 Floats = NDArray[np.float32]
 
@@ -177,8 +178,9 @@ def _near(typed: list[str], words: tuple[str, ...], allowed: NDArray[np.intp]) -
 
 
 def _is_another_word(typed: str, word: str) -> bool:
-    """Say whether both are English words, and not one in two spellings: neither is a slip of the other."""
-    return encoder.knows(typed) and encoder.knows(word) and _american(typed) != _american(word)
+    """Say whether `typed` is a word of its own, not `word` in another spelling: then it is no slip of it."""
+    is_own = is_word(typed) or (encoder.knows(typed) and encoder.knows(word))
+    return is_own and _american(typed) != _american(word)
 
 
 def _american(word: str) -> str:

@@ -1,11 +1,9 @@
-"""Words that turn a statement round: opposites, numbers, and the verdict of a true-or-false answer."""
+"""Words that turn a statement round: opposites, and numbers."""
 
 import re
-from collections.abc import Iterable
 from functools import lru_cache
-from itertools import islice
 
-from freerecall.grading.text import Token, stem
+from freerecall.grading.text import stem
 
 _OPPOSITES = """
 increase decrease|increase reduce|rise fall|raise lower|grow shrink|more less|more fewer|most least
@@ -37,7 +35,7 @@ straight circular|linear iterative|forward backward|forwards backwards|ahead beh
 shallow deep|active passive|sender receiver|encrypt decrypt|read write|upload download|cause effect
 stay leave|stay change|remain change|lit unlit|afferent efferent|anode cathode|anion cation
 mitosis meiosis|meiotic mitotic|anabolic catabolic|anabolism catabolism|debit credit|latitude longitude
-monoxide dioxide
+monoxide dioxide|even odd
 """
 
 
@@ -56,7 +54,6 @@ def _table() -> dict[str, frozenset[str]]:
 
 
 _TABLE = _table()
-_VERDICT_WITHIN = 12
 _PREFIXES = ("un", "in", "im", "dis", "non", "ir", "il", "mis")
 _SWAPPED = [
     (one, other)
@@ -80,35 +77,6 @@ def opposites(word: str) -> frozenset[str]:
             if word.startswith(one) and len(word) - len(one) >= 4:
                 found.add(other + word[len(one) :])
     return frozenset(found)
-
-
-_TRUE = frozenset("true correct richtig wahr vrai verdadero vero".split())
-_FALSE = frozenset("false incorrect wrong untrue falsch faux falso".split())
-_YES = frozenset("t y yes yeah yep yup right ja oui si sí agree".split())
-_NO = frozenset("f n no nope nah nein non disagree".split())
-_DENIES = frozenset("not isnt never dont cannot doesnt".split())
-_LEADS = frozenset("is its the answer it thats that this i say think would well hm uh um".split())
-
-
-def verdict(tokens: Iterable[Token]) -> bool | None:
-    """Return what a true-or-false answer says, or None.
-
-    "True" and "false" and their like count among the first words wherever they stand; "no", "yes"
-    only where they begin the answer ("no, …", "the answer is no"), as "no" may belong to a noun.
-    "Not true" is false.
-    """
-    denied, leading = False, True
-    for token in islice(tokens, _VERDICT_WITHIN):
-        word = token.word
-        if word in _DENIES:
-            denied = True
-        elif word in _TRUE or (leading and word in _YES):
-            return not denied
-        elif word in _FALSE or (leading and word in _NO):
-            return denied
-        elif word not in _LEADS:
-            leading = False
-    return None
 
 
 def is_number(word: str) -> bool:

@@ -21,6 +21,8 @@ Floats = NDArray[np.float32]
 LONGEST_ACRONYM = 6
 _ECHO_WEIGHT = 0.25
 """A word that the question already gives is worth this share of one that it does not."""
+_FACT = 3
+"""Words that carry content up to which a full answer is one short fact."""
 _SLIPS_FROM = (5, 8, 12)
 """Lengths of a word from which 1, 2, 3 slips are forgiven."""
 
@@ -49,7 +51,8 @@ class Prepared:
     that the question has, or that several key points share. `column` finds a stem's column,
     `expansions` an acronym's. Where the key points are two sides of a contrast, `subjects` maps what
     is contrasted (stems) to the key point about it, `sole_point` the columns that only one side has.
-    `is_asked_for` where a full answer has only words of the question: "put these in order: …".
+    `is_asked_for` where a full answer has only words of the question: "put these in order: …";
+    `is_fact` where every full answer is one short thing.
     """
 
     card: Card
@@ -68,6 +71,7 @@ class Prepared:
     point_of: NDArray[np.intp]
     in_question: NDArray[np.bool_]
     is_asked_for: bool
+    is_fact: bool
     question_stems: frozenset[str]
     question_vector: Floats
     numbers: frozenset[str]
@@ -167,6 +171,7 @@ def prepare(card: Card) -> Prepared:
         point_of=point_of,
         in_question=in_question,
         is_asked_for=any(in_question[one.words].all() for one in phrases if one.point < 0),
+        is_fact=len(points) == 1 and all(one.words.size <= _FACT for one in phrases if one.point < 0),
         question_stems=question_stems,
         question_vector=semantics.unit(semantics.word_vectors(question_content).sum(axis=0)),
         numbers=frozenset(number for phrase in phrases for number in phrase.numbers),

@@ -33,6 +33,8 @@ class Reading:
     def layer(self) -> str:
         """How the answer is judged: as one statement, or point by point (see calibration.LAYERS)."""
         card = self.prepared.card
+        if self.prepared.is_fact:
+            return "fact"
         if not card.points and card.kind is Kind.DEFINITION:
             return "plain"
         if len(self.prepared.points) == 1:

@@ -30,7 +30,8 @@ _SMALL = frozenset(
 _TELEGRAM = 3
 """Words from which an answer may lack small ones."""
 _LABELLED = 3
-"""Words up to which "a" may be a name and no article: "A minor"."""
+"""Words up to which "a" may be a name and no article, where one of these follows: "A minor"."""
+_AFTER_LABEL = frozenset("minor major flat sharp level positive negative".split())
 
 
 def is_dont_know(answer: str) -> bool:
@@ -73,4 +74,5 @@ def _full_answers(card: Card) -> frozenset[tuple[str, ...]]:
 def word_for_word(text: str) -> tuple[str, ...]:
     """Return the words and signs of `text`, without articles."""
     words = tuple(word for word in _WORD_OR_SIGN.findall(normalise(text)) if word not in _IGNORED)
-    return words if len(words) <= _LABELLED else tuple(word for word in words if word != "a")
+    is_label = len(words) <= _LABELLED and (words[-1:] == ("a",) or not _AFTER_LABEL.isdisjoint(words))
+    return words if is_label else tuple(word for word in words if word != "a")

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from freerecall.grades import RATING_NAMES, RATINGS, Verdict
 from freerecall.store.queue import MOST_COUNTED, MOST_LISTED
-from freerecall.wording import HINTS
+from freerecall.wording import form_of
 
 STATIC = Path(__file__).parent / "static"
 VERDICTS = {
@@ -31,7 +31,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     env.globals.update(
-        asset=_asset, rating_names=RATING_NAMES, ratings=RATINGS, verdicts=VERDICTS, hints=HINTS
+        asset=_asset, rating_names=RATING_NAMES, ratings=RATINGS, verdicts=VERDICTS, form_of=form_of
     )
     env.filters["counted"] = lambda n, most=MOST_LISTED: f"{n - 1}+" if n >= most else str(n)
     env.globals["most_counted"] = MOST_COUNTED
