@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freerecall.cards import Kind
+from freerecall.grades import Verdict
 from freerecall.grading import ad_hoc_card, grade_embedded
 from freerecall.grading.formulas import agrees
 from freerecall.grading.quantities import parse
@@ -167,6 +168,11 @@ def test_verdicts_of_yes_no_questions(question: str, reference: str, answers: di
 )
 def test_two_guesses_are_no_answer(question: str, reference: str, answer: str) -> None:
     assert rating(question, reference, answer) == 2
+
+
+def test_a_fact_that_is_right_is_shown_whole() -> None:
+    (shown,) = grade_embedded(ad_hoc_card(*NEWTON), " a = F/m ").evidence
+    assert (shown.quote, shown.verdict, shown.coverage) == ("a = F/m", Verdict.COVERED, 1.0)
 
 
 def test_what_is_denied_does_not_fill_a_gap() -> None:

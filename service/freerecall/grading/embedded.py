@@ -255,6 +255,11 @@ def _nothing(card: Card, version: str) -> Grade:
 def _told(reading: Reading, rating: int, version: str) -> Grade:
     """The grade of a short fact that is known to be right, wrong or guessed."""
     found = evidence.agree(reading.evidence, rating, reading.answer, FoundBy.KEYWORDS)
+    if rating == max(_SCORES):
+        quote = reading.answer.strip()
+        found = tuple(
+            Evidence(item.point, Verdict.COVERED, quote, FoundBy.KEYWORDS, 1.0, item.weight) for item in found
+        )
     return _grade(found, _SCORES[rating], rating, _FACT_CONFIDENCE, version)
 
 
