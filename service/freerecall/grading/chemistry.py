@@ -3,6 +3,8 @@
 import re
 from functools import cache, lru_cache
 
+from freerecall.grading.text import bare
+
 _ASKS_CHEMISTRY = re.compile(
     r"\b(?:chemi\w*|formula|compounds?|molecul\w*|elements?|metals?|gas(?:es)?|ions?|acids?|symbol|alloy)\b",
     re.IGNORECASE,
@@ -10,7 +12,6 @@ _ASKS_CHEMISTRY = re.compile(
 _ASKS_FOR_SYMBOL = re.compile(r"\bsymbol\b", re.IGNORECASE)
 _FORMULA = re.compile(r"(?:[A-Z][a-z]?\d{0,2}|[()\d ])+")
 _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-_ARTICLE = re.compile(r"^(?:(?:it is|it ?['’]?s|the|an?)\s+)+", re.IGNORECASE)
 _LONGEST = 40
 
 
@@ -22,7 +23,7 @@ def bounds(answer: str, reference: str, question: str) -> tuple[int, int] | None
     """
     if not _ASKS_CHEMISTRY.search(question) or len(answer) > _LONGEST:
         return None
-    wanted, said = (_ARTICLE.sub("", text.strip(" .!?")).translate(_LOWERED) for text in (reference, answer))
+    wanted, said = (bare(text).translate(_LOWERED) for text in (reference, answer))
     if element := _elements().get(wanted.casefold()):
         other = _elements().get(said.casefold())
         if other is None:

@@ -11,12 +11,11 @@ from freerecall.grading import polarity
 from freerecall.grading.calibration import SINGLE
 from freerecall.grading.prepared import prepare
 from freerecall.grading.reading import Reading
-from freerecall.grading.text import tokenise
+from freerecall.grading.text import HEDGES, tokenise
 
 _SHORT = 8
 """Content words up to which an answer may be no more than a figure."""
-_HEDGES = frozenset("about around roughly approximately approx circa ca nearly almost some over".split())
-_FILLERS = _HEDGES | frozenset(
+_FILLERS = HEDGES | frozenset(
     "year exactly only just precisely total degree degrees answer think guess".split()
 )
 _NEAR = 0.05
@@ -82,7 +81,7 @@ class _Said:
             figures=frozenset(figures),
             units=frozenset(units),
             others=frozenset(word for word in words if word not in figures and word not in _UNITS),
-            hedged=any(token.word in _HEDGES for token in tokens),
+            hedged=any(token.word in HEDGES for token in tokens),
             percent="%" in text or any(token.stem == "percent" for token in tokens),
             plain=not _CALCULATED.search(text)
             and not any(token.negated or token.word == "or" for token in tokens),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from text_to_num import alpha2digit
 
-from freerecall.grading.text import STOPWORDS, tokenise
+from freerecall.grading.text import HEDGES, STOPWORDS, bare, tokenise
 
 if TYPE_CHECKING:
     from pint import UnitRegistry
@@ -21,9 +21,8 @@ _MULTIPLES = {
     "trillion": 1e12,
     "dozen": 12.0,
 }
-_HEDGES = frozenset("about around roughly approximately approx circa ca nearly almost some over".split())
 _FILLERS = (
-    _HEDGES | STOPWORDS | frozenset("exactly only just precisely total answer think guess equals".split())
+    HEDGES | STOPWORDS | frozenset("exactly only just precisely total answer think guess equals".split())
 )
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻−–", "0123456789---")
 _NUMBER = re.compile(
@@ -39,7 +38,6 @@ _DEGREE = frozenset(("°", "deg", "degree", "degrees"))
 _SQUARED = re.compile(r"(?<=[a-zA-Z])([23])(?!\d)")
 _ASKS_FOR_UNIT = re.compile(r"\bunits?\b", re.IGNORECASE)
 _ASIDE = re.compile(r"\s*\([^()]*\)$")
-_ARTICLE = re.compile(r"^(?:(?:it is|it ?['’]?s|in|the|an?)\s+)+", re.IGNORECASE)
 _FRACTIONS = str.maketrans(
     {"½": ".5", "¼": ".25", "¾": ".75", "⅓": ".333", "⅔": ".667", "\u202f": " ", "\xa0": " "}
 )
@@ -85,7 +83,7 @@ def unit_bounds(answer: str, reference: str, question: str) -> tuple[int, int] |
     """Return the same where a unit is asked for, by its name or its symbol; None where none is."""
     if not _ASKS_FOR_UNIT.search(question):
         return None
-    name, typed = (_ASIDE.sub("", _ARTICLE.sub("", text.strip(" .!?"))) for text in (reference, answer))
+    name, typed = (_ASIDE.sub("", bare(text)) for text in (reference, answer))
     wanted, said = _known(name), _known(typed)
     if wanted is None:
         return None
@@ -153,7 +151,7 @@ def parse(text: str, asked: frozenset[str] = frozenset()) -> Quantity | None:
         value += added
     digits = "".join(number["digits"] + (number["part"] or "") for number in found)
     said = {token.word for token in tokenise(text)}
-    return Quantity(value, unit, _significant(digits), bool(said & _HEDGES) or "~" in text or "≈" in text)
+    return Quantity(value, unit, _significant(digits), bool(said & HEDGES) or "~" in text or "≈" in text)
 
 
 def _significant(digits: str) -> int:

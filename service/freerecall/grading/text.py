@@ -31,6 +31,9 @@ _NUMBER_WORDS = {
 } | {"first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": "5", "sixth": "6",
      "1st": "1", "2nd": "2", "3rd": "3", "4th": "4", "5th": "5", "6th": "6"}  # fmt: skip
 
+HEDGES = frozenset("about around roughly approximately approx circa ca nearly almost some over".split())
+"""Words that make a figure a rough one."""
+
 STOPWORDS = frozenset(
     """a about also am an and any are as at be been being both by can could did do does doing each either
     etc for from further get gets got had has have having he her here him his how i if in into is it its
@@ -59,6 +62,7 @@ _SHORT_REACH = {
 """How many words a negation reaches: "no" its noun, "not" the rest of its clause."""
 _AFTER_LABEL = frozenset("and or is was are were will has to in on from with does goes burns".split())
 _EMPTIED = re.compile(r"(?:\s+[.,;:!?]+)+(?=\s|$)|\s+[(\[]\W*[)\]]")
+_BEFORE = re.compile(r"^(?:(?:it is|it ?['’]?s|in|the|an?)\s+)+", re.IGNORECASE)
 _LOOSE_ENDS = re.compile(r"^[\s\W]+|[\s,;:|#*=>\-–—(\[{<\"'`]+$|[;'\"`][)\]]+\W*$")
 _STEMMER, _STEMMING = snowballstemmer.stemmer("english"), threading.Lock()
 """It keeps the word it works on: one thread at a time, or words get one another's stems."""
@@ -86,6 +90,11 @@ def normalise(text: str) -> str:
 def tidy(text: str) -> str:
     """Return `text` without loose marks and empty brackets: what a blanked passage leaves must not tell."""
     return _LOOSE_ENDS.sub("", _EMPTIED.sub("", " ".join(text.split())))
+
+
+def bare(text: str) -> str:
+    """Return `text` without "it is", an article or "in" before it, and without a full stop."""
+    return _BEFORE.sub("", text.strip(" .!?"))
 
 
 @lru_cache(maxsize=50_000)
