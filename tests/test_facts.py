@@ -1,7 +1,7 @@
 """One short fact is right or wrong: figures, quantities, dates, formulas, verdicts, guesses."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freerecall.cards import Kind
@@ -108,12 +108,14 @@ def test_what_is_no_formula_is_told_by_its_words(reference: str) -> None:
     assert agrees("elevator / lift", "lift / elevator", "What is it called?") is None
 
 
+@settings(deadline=None)  # the first answer loads the units
 @given(st.text(alphabet="abxyπ²³√+-*/^()=. 0123456789ehlogsqrt", max_size=60))
 def test_any_typing_is_read_as_a_formula_or_none(answer: str) -> None:
     assert agrees(answer, "y = a x^2 + b") in (True, False, None)
     parse(answer)
 
 
+@settings(deadline=None)  # the first answer loads the units
 @given(st.floats(0.01, 1e6), st.sampled_from(["km", "m", "mi", "ft", "cm"]))
 def test_a_length_is_the_same_in_any_unit(length: float, unit: str) -> None:
     metres = {"km": 1000.0, "m": 1.0, "mi": 1609.344, "ft": 0.3048, "cm": 0.01}[unit] * length

@@ -7,7 +7,7 @@ from freerecall.cards import Card, KeyPoint, Kind
 from freerecall.derive import kind_of
 from freerecall.errors import InputError, LLMError
 from freerecall.grades import DecidedBy, Grade, GraderMode, RatedAnswer
-from freerecall.grading import calibration, encoder, semantics
+from freerecall.grading import calibration, encoder, semantics, words
 from freerecall.grading.calibration import CURRENT as CALIBRATION
 from freerecall.grading.embedded import grade_embedded
 from freerecall.grading.rules import is_dont_know
@@ -51,11 +51,12 @@ def policy_of(prompt: str | None = None, gate: float | None = None) -> AskPolicy
 
 
 def warm() -> None:
-    """Load vectors, encoder and calibration, so that the first answer does not wait for them."""
+    """Load all that an answer is read with, so that the first one does not wait for it."""
     semantics.load()
     encoder.load()
     calibration.load()
     semantics.word_vector("warm")
+    words.load()
 
 
 def wants_llm(grade: Grade, mode: GraderMode, policy: AskPolicy = DEFAULT_POLICY) -> bool:

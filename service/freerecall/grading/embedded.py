@@ -121,13 +121,15 @@ def _grade_text(
     `doubt` is taken from the log-odds of every rating.
     """
     model = calibration.load()
-    may_be_full = reading is None or facts.bounds(reading)[1] == 5
-    if said.strip() and may_be_full and rules.is_word_for_word(said, card):
+    told = facts.bounds(reading) if reading else facts.ANY
+    if said.strip() and told[1] == max(_SCORES) and rules.is_word_for_word(said, card):
         return _full(card, said, reading, model.version)
     if not said.strip() or rules.is_dont_know(said):
         return _nothing(card, model.version)
     if reading is None or (card.kind is not Kind.TRUE_FALSE and _only_echoes(reading)):
         return _nothing(card, model.version)
+    if told[0] == told[1]:
+        return _told(reading, told[0], model.version)
     if (ruled := _by_rule(reading, model.version)) is not None:
         return ruled
     if _is_guess(card, said, reading):
@@ -175,10 +177,8 @@ def _is_denied(reading: Reading) -> bool:
 
 
 def _by_rule(reading: Reading, version: str) -> Grade | None:
-    """Return the grade where a rule alone decides: one short fact, a wrong or bare verdict, a filled gap."""
+    """Return the grade where a rule alone decides: a wrong or bare verdict, a filled gap."""
     card = reading.prepared.card
-    if facts.is_settled(reading):
-        return _told(reading, facts.bounds(reading)[0], version)
     if card.kind is Kind.CLOZE:
         return _filled(reading, version)
     if card.kind is Kind.TRUE_FALSE:
@@ -254,25 +254,28 @@ def _nothing(card: Card, version: str) -> Grade:
 
 def _told(reading: Reading, rating: int, version: str) -> Grade:
     """The grade of a short fact that is known to be right, wrong or guessed."""
-    found = evidence.agree(reading.evidence, rating, reading.answer, FoundBy.KEYWORDS)
     if rating == max(_SCORES):
-        quote = reading.answer.strip()
-        found = tuple(
-            Evidence(item.point, Verdict.COVERED, quote, FoundBy.KEYWORDS, 1.0, item.weight) for item in found
-        )
+        found = _all_covered(reading.prepared.card, reading.answer)
+    else:
+        found = evidence.agree(reading.evidence, rating, reading.answer, FoundBy.KEYWORDS)
     return _grade(found, _SCORES[rating], rating, _FACT_CONFIDENCE, version)
 
 
 def _full(card: Card, said: str, reading: Reading | None, version: str) -> Grade:
     if reading is None:
-        quote = said.strip()
-        found = tuple(
-            Evidence(text, Verdict.COVERED, quote, FoundBy.KEYWORDS, 1.0, weight)
-            for text, weight in _weighed(card)
-        )
+        found = _all_covered(card, said)
     else:
         found = evidence.agree(reading.evidence, 5, said, FoundBy.KEYWORDS)
     return _ruled(found, 5, feedback.sentence(found, 5), version)
+
+
+def _all_covered(card: Card, said: str) -> tuple[Evidence, ...]:
+    """Show every key point as said by the whole answer."""
+    quote = said.strip()
+    return tuple(
+        Evidence(text, Verdict.COVERED, quote, FoundBy.KEYWORDS, 1.0, weight)
+        for text, weight in _weighed(card)
+    )
 
 
 def _weighed(card: Card) -> Iterator[tuple[str, float]]:
